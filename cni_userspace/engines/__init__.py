@@ -1,0 +1,1 @@
+"""The engines: one module or one small package each, loaded by name."""

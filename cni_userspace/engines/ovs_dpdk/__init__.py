@@ -1,0 +1,1 @@
+"""OVS-DPDK: vhost-user ports on a userspace bridge."""
