@@ -1,1 +1,96 @@
-"""OVS-DPDK: vhost-user ports on a userspace bridge."""
+"""OVS-DPDK: vhost-user ports on a userspace bridge.
+
+This module is the engine (`attach.engine.Engine`): it says which module does
+what, and loads only the one that the verb needs.
+
+The two port types have inverse roles, said once, here: with
+`dpdkvhostuserclient` the switch connects, so the application in the container
+makes the socket (container mode "server"); with `dpdkvhostuser` the switch
+makes it (container mode "client").
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from cni_userspace.attach.engine import Attached, Marked
+    from cni_userspace.attach.store import Key, Record
+    from cni_userspace.attach.undo import Undo
+    from cni_userspace.cni.netconf import NetConf
+    from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.cni.request import Request
+    from cni_userspace.engines.ovs_dpdk.conf import OvsConf
+    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.host.deadline import Deadline
+
+
+def parse_options(getter: Any) -> OvsConf:  # noqa: ANN401  the getter's type is cni's own business
+    """Read this engine's keys of the netconf."""
+    from cni_userspace.engines.ovs_dpdk import conf
+
+    return conf.parse_options(getter)
+
+
+def plan(
+    request: Request,
+    conf: NetConf,
+    node: NodeFile,
+    siblings: Sequence[Record],
+    deadline: Deadline,
+) -> Plan:
+    """Look at the switch and the node, then decide what ADD makes."""
+    from cni_userspace.engines.ovs_dpdk import look
+    from cni_userspace.engines.ovs_dpdk import plan as planning
+
+    facts = look.facts(request, conf, siblings, deadline)
+    return planning.plan(request, conf, node, facts)
+
+
+def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
+    """Make directory, port and socket."""
+    from cni_userspace.engines.ovs_dpdk import make
+
+    return make.attach(plan, undo, deadline)
+
+
+def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    """Remove port and socket."""
+    from cni_userspace.engines.ovs_dpdk import remove
+
+    return remove.detach(plan, key, deadline)
+
+
+def clean_directory(plan: Mapping[str, Any], *, last: bool) -> list[str]:
+    """Remove the container's directory where that is due."""
+    from cni_userspace.engines.ovs_dpdk import remove
+
+    return remove.clean_directory(plan, last=last)
+
+
+def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    """Compare switch and directory with the plan."""
+    from cni_userspace.engines.ovs_dpdk import inspect
+
+    return inspect.check(plan, key, deadline)
+
+
+def status(conf: NetConf, node: NodeFile, deadline: Deadline) -> None:
+    """Raise where an ADD with this config cannot work."""
+    from cni_userspace.engines.ovs_dpdk import look
+
+    look.status(conf, node, deadline)
+
+
+def place(conf: NetConf) -> str:
+    """Return the database's address."""
+    return conf.options.socket_file  # type: ignore[attr-defined,no-any-return]  # OvsConf by contract
+
+
+def marked(place: str, deadline: Deadline) -> list[Marked]:
+    """Return the attachments whose ports carry our marks."""
+    from cni_userspace.engines.ovs_dpdk import marks
+
+    return marks.find(place, deadline)

@@ -1,0 +1,87 @@
+"""The contract of an engine, as the verbs know it.
+
+Owns the words between `attach` and `engines`: what an engine is asked and what
+it answers. `attach` never looks into a plan; it keeps it in the record and
+hands it back.
+"""
+
+from __future__ import annotations
+
+from cni_userspace.cni.result import Interface
+from cni_userspace.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Protocol
+
+    from cni_userspace.attach.store import Key, Record
+    from cni_userspace.attach.undo import Undo
+    from cni_userspace.cni.netconf import NetConf
+    from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.cni.request import Request
+    from cni_userspace.host.deadline import Deadline
+
+
+class Attached(Value):
+    """What an engine made of a plan."""
+
+    plan: Mapping[str, Any]  # the plan with what was learnt while making it: goes into the record
+    host: tuple[Interface, ...] = ()  # listed without a sandbox
+    container: Interface  # the one interface that the container has
+    device_info: Mapping[str, Any] | None = None  # NPWG device-info, None where there is none
+    directory: str = ""  # the container's directory on the host, "" without one
+
+
+class Marked(Value):
+    """An attachment found by the marks that it left, without its record."""
+
+    key: Key
+    netns: str = ""
+    netns_id: str = ""
+    pod: Mapping[str, str] = {}  # noqa: RUF012  values are frozen
+    plan: Mapping[str, Any]  # enough of a plan for `detach`
+
+
+if TYPE_CHECKING:
+
+    class Engine(Protocol):
+        """One way of attaching: a module with these functions."""
+
+        def parse_options(self, getter: Any) -> Value:
+            """Read the engine's own keys; mistakes go to the getter."""
+
+        def plan(
+            self,
+            request: Request,
+            conf: NetConf,
+            node: NodeFile,
+            siblings: Sequence[Record],
+            deadline: Deadline,
+        ) -> Value:
+            """Look at the machine, changing nothing, and say what ADD would make.
+
+            `siblings` are the container's other attachments. Raises PluginError
+            where ADD cannot work.
+            """
+
+        def attach(self, plan: Any, undo: Undo, deadline: Deadline) -> Attached:
+            """Make what was planned; each effect registers its undo as it succeeds."""
+
+        def detach(self, plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+            """Take away all that can be; return what would not go. A repeat is success."""
+
+        def clean_directory(self, plan: Mapping[str, Any], *, last: bool) -> list[str]:
+            """Remove the container's directory if it is ours and this was its last attachment."""
+
+        def check(self, plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+            """Compare the machine with the plan; return what is missing or wrong."""
+
+        def status(self, conf: NetConf, node: NodeFile, deadline: Deadline) -> None:
+            """Raise NotAvailableError or LimitedError when ADD cannot work."""
+
+        def place(self, conf: NetConf) -> str:
+            """Return where marks of this config's attachments stand; a plan keeps it as `place`."""
+
+        def marked(self, place: str, deadline: Deadline) -> list[Marked]:
+            """Return every attachment at a place that carries our marks."""

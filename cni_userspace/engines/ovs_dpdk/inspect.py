@@ -1,0 +1,192 @@
+"""CHECK: the switch and the directory, compared with what ADD made.
+
+Reads only. Tolerates that no application is connected (link down, MTU 0):
+CHECK may run right after ADD. In server mode a restart of vswitchd makes a new
+socket; the link in the container's directory then leads to the dead one, and
+only the inode shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from cni_userspace.attach.undo import describe
+from cni_userspace.engines.ovs_dpdk import marks
+from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.errors import PluginError
+from cni_userspace.host import dirfd
+from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from cni_userspace.attach.store import Key
+    from cni_userspace.host.deadline import Deadline
+
+PORT_COLUMNS = ["_uuid", "tag", "trunks", "vlan_mode", "external_ids"]
+INTERFACE_COLUMNS = [
+    "type",
+    "options",
+    "mtu_request",
+    "ofport_request",
+    "ofport",
+    "error",
+    "external_ids",
+]
+
+
+def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    """Return what is missing or wrong, one sentence each."""
+    faults: list[str] = []
+    try:
+        faults += _rows(plan, key, deadline)
+    except (PluginError, OSError) as error:
+        faults.append(describe(error))
+    try:
+        faults += _paths(plan)
+    except (PluginError, OSError) as error:
+        faults.append(describe(error))
+    return faults
+
+
+def _rows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> Iterator[str]:
+    named = ["name", "==", plan["port"]]
+    with Ovsdb(plan["place"], deadline) as database:
+        ports, interfaces, bridges = database.transact(
+            [
+                {"op": "select", "table": "Port", "where": [named], "columns": PORT_COLUMNS},
+                {"op": "select", "table": "Interface", "where": [named], "columns": INTERFACE_COLUMNS},
+                {
+                    "op": "select",
+                    "table": "Bridge",
+                    "where": [["name", "==", plan["bridge"]]],
+                    "columns": ["ports"],
+                },
+            ],
+        )
+    if not bridges["rows"]:
+        yield f"the bridge {plan['bridge']} does not exist"
+    if not ports["rows"] or not interfaces["rows"]:
+        yield f"the port {plan['port']} does not exist"
+        return
+    port, interface = ports["rows"][0], interfaces["rows"][0]
+    if bridges["rows"] and port["_uuid"] not in atoms(bridges["rows"][0]["ports"]):
+        yield f"the port {plan['port']} is not on the bridge {plan['bridge']}"
+    yield from _marks(plan, key, port, interface)
+    yield from _port_columns(plan, port)
+    yield from _interface_columns(plan, interface)
+
+
+def _marks(
+    plan: Mapping[str, Any],
+    key: Key,
+    port: Mapping[str, Any],
+    interface: Mapping[str, Any],
+) -> Iterator[str]:
+    wanted = marks.identity(key)
+    for table, row, extra in (
+        ("Port", port, {"cni-attempt": plan["attempt"]}),
+        ("Interface", interface, {"attached-mac": plan["mac"]}),
+    ):
+        found = mapping(row["external_ids"])
+        for name, value in {**wanted, **extra}.items():
+            if found.get(name) != value:
+                yield _differs(f"{table} external_ids:{name}", found.get(name), value)
+
+
+def _port_columns(plan: Mapping[str, Any], port: Mapping[str, Any]) -> Iterator[str]:
+    tag = (atoms(port["tag"]) or [None])[0]
+    if tag != plan.get("vlan"):
+        yield _differs("VLAN tag", tag, plan.get("vlan"))
+    trunks = sorted(atoms(port["trunks"]))
+    if trunks != list(plan.get("trunk") or []):
+        yield _differs("trunks", trunks, plan.get("trunk"))
+
+
+def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) -> Iterator[str]:
+    if interface["type"] != plan["interface_type"]:
+        yield _differs("interface type", interface["type"], plan["interface_type"])
+    path = mapping(interface["options"]).get("vhost-server-path")
+    wanted = plan["switch_path"] if plan["interface_type"] == CLIENT_TYPE else None
+    if path != wanted:
+        yield _differs("options:vhost-server-path", path, wanted)
+    for column, name in (("mtu_request", "mtu"), ("ofport_request", "ofport_request")):
+        found = (atoms(interface[column]) or [None])[0]
+        if found != plan.get(name):
+            yield _differs(column, found, plan.get(name))
+    ofport = (atoms(interface["ofport"]) or [0])[0]
+    error = (atoms(interface["error"]) or [""])[0]
+    if ofport <= 0:
+        yield f"ovs-vswitchd does not serve the port {plan['port']}: {error or 'it has no ofport'}"
+
+
+def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
+    path = plan["directory"]
+    try:
+        directory = dirfd.open_directory(path)
+    except FileNotFoundError:
+        yield f"the directory {path} does not exist"
+        return
+    with directory:
+        if plan.get("directory_id") and directory.identity != plan["directory_id"]:
+            yield f"the directory {path} is another one than ADD made"
+        if plan.get("own_directory"):
+            yield from _access(plan, os.fstat(directory.fd), path)
+        if plan.get("link"):
+            yield from _short_link(plan)
+        if plan["interface_type"] != CLIENT_TYPE:
+            yield from _socket(plan, directory)
+
+
+def _access(plan: Mapping[str, Any], found: os.stat_result, path: str) -> Iterator[str]:
+    for column, value, wanted in (
+        ("owner", found.st_uid, plan.get("uid")),
+        ("group", found.st_gid, plan.get("gid")),
+        ("mode", oct(stat.S_IMODE(found.st_mode)), _octal(plan.get("dir_mode"))),
+    ):
+        if wanted is not None and value != wanted:
+            yield _differs(f"{column} of {path}", value, wanted)
+
+
+def _octal(mode: int | None) -> str | None:
+    return None if mode is None else oct(mode)
+
+
+def _short_link(plan: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        target = os.readlink(plan["link"])
+    except OSError as error:
+        yield f"the short link {plan['link']} is gone: {error.strerror}"
+        return
+    if target != plan["directory"]:
+        yield _differs(f"short link {plan['link']}", target, plan["directory"])
+
+
+def _socket(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str]:
+    name = plan["socket_name"]
+    path = f"{plan['directory']}/{name}"
+    if dirfd.kind(directory, name) != "socket":
+        yield f"the socket {path} does not exist"
+        return
+    with dirfd.open_directory(os.path.dirname(plan["switch_path"])) as sockets:
+        switch = dirfd.identity(sockets, os.path.basename(plan["switch_path"]))
+    if dirfd.identity(directory, name) != switch or not dirfd.has_listener(directory, name):
+        yield (
+            f"the socket {path} is dead: ovs-vswitchd was restarted and made a new one; "
+            "the container must be started anew (dpdkvhostuserclient reconnects by itself)"
+        )
+    found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
+    for column, value, wanted in (
+        ("owner", found.st_uid, plan.get("uid")),
+        ("group", found.st_gid, plan.get("gid")),
+        ("mode", oct(stat.S_IMODE(found.st_mode)), _octal(plan.get("socket_mode"))),
+    ):
+        if wanted is not None and value != wanted:
+            yield _differs(f"{column} of {path}", value, wanted)
+
+
+def _differs(what: str, found: object, wanted: object) -> str:
+    return f"{what} is {found!r}, ADD made it {wanted!r}"

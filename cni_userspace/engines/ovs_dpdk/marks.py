@@ -1,0 +1,94 @@
+"""Ownership marks: who made a row, and for whom.
+
+Owns the external_ids of our Port, Interface and Bridge rows, both ways. With
+them DEL, GC and a sweep work where no record is left. A row without
+`owner=cni-userspace` is somebody else's, always. `attached-mac` is the name
+that OVS integrations use (ovs-vswitchd.conf.db(5)).
+"""
+
+from __future__ import annotations
+
+from cni_userspace.attach.engine import Marked
+from cni_userspace.attach.store import Key
+from cni_userspace.host.ovsdb import Ovsdb, as_map, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.host.deadline import Deadline
+
+OWNER = {"owner": "cni-userspace"}
+POD = ("namespace", "name", "uid")
+FROM_PLAN = (
+    "attempt",
+    "bridge",
+    "directory",
+    "interface_type",
+    "link",
+    "netns",
+    "netns_id",
+    "socket_name",
+)
+FLAGS = ("own_directory", "delete_bridge", "in_place")
+
+
+def identity(key: Key) -> dict[str, str]:
+    """Return the marks that name one attachment."""
+    return {
+        **OWNER,
+        "cni-network": key.network,
+        "cni-container-id": key.container_id,
+        "cni-ifname": key.ifname,
+    }
+
+
+def of_port(plan: Plan) -> dict[str, str]:
+    """Return all marks of a planned port."""
+    told = {f"cni-{name.replace('_', '-')}": getattr(plan, name) for name in FROM_PLAN}
+    flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if getattr(plan, name)}
+    pod = {f"pod-{name}": value for name, value in plan.pod.items()}
+    return {**identity(plan.key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+
+
+def of_interface(plan: Plan) -> dict[str, str]:
+    """Return the marks of a planned port's interface."""
+    return {**identity(plan.key), "attached-mac": plan.mac}
+
+
+def condition(marks: dict[str, str]) -> list[Any]:
+    """Return an OVSDB condition for rows that carry all the given marks."""
+    return ["external_ids", "includes", as_map(marks)]
+
+
+def find(remote: str, deadline: Deadline) -> list[Marked]:
+    """Return every attachment that a database's ports are marked with."""
+    with Ovsdb(remote, deadline) as database:
+        (ports,) = database.transact(
+            [
+                {
+                    "op": "select",
+                    "table": "Port",
+                    "where": [condition(OWNER)],
+                    "columns": ["name", "external_ids"],
+                },
+            ],
+        )
+    return [_marked(remote, row["name"], mapping(row["external_ids"])) for row in ports["rows"]]
+
+
+def _marked(remote: str, port: str, found: dict[str, str]) -> Marked:
+    plan: dict[str, Any] = {name: found.get(f"cni-{name.replace('_', '-')}", "") for name in FROM_PLAN}
+    plan.update({name: found.get(f"cni-{name.replace('_', '-')}") == "true" for name in FLAGS})
+    return Marked(
+        key=Key(
+            network=found.get("cni-network", ""),
+            container_id=found.get("cni-container-id", ""),
+            ifname=found.get("cni-ifname", ""),
+        ),
+        netns=plan["netns"],
+        netns_id=plan["netns_id"],
+        pod={name: found[f"pod-{name}"] for name in POD if f"pod-{name}" in found},
+        plan={**plan, "place": remote, "port": port},
+    )

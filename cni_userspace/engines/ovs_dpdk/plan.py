@@ -1,0 +1,172 @@
+"""The plan: every name, path and row of one attachment, decided before any is made.
+
+Pure: from the netconf and the facts to a value that can be printed and tested
+without root. A vhost-user socket path holds 107 bytes (sun_path of unix(7)
+less the NUL); OVS takes a longer one silently and never connects, so a long
+directory is reached through a short link, or refused.
+"""
+
+from __future__ import annotations
+
+from cni_userspace.attach import naming
+from cni_userspace.attach.store import Key
+from cni_userspace.errors import ConflictError, InvalidConfigError
+from cni_userspace.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cni_userspace.cni.netconf import NetConf
+    from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.cni.request import Request
+    from cni_userspace.engines.ovs_dpdk.conf import OvsConf
+
+SUN_PATH = 107
+CLIENT_TYPE = "dpdkvhostuserclient"
+POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
+
+
+class Facts(Value):
+    """What had to be looked up on the node and in the switch."""
+
+    bridge_exists: bool
+    rundir: str  # of ovsdb-server and vswitchd; "" where the database is remote
+    socket_dir: str  # where vswitchd makes the sockets of dpdkvhostuser ports
+    base: str  # the shared directory with its links resolved
+    directory_exists: bool
+    siblings_own_directory: bool
+    uid: int | None = None
+    gid: int | None = None
+    netns_id: str = ""
+    attempt: str  # random: marks the rows of this very ADD
+
+
+class Plan(Value):
+    """What one ADD makes. Kept in the record as it is."""
+
+    key: Key
+    place: str  # the database's address
+    rundir: str
+    bridge: str
+    create_bridge: bool
+    delete_bridge: bool
+    bridge_exists: bool
+    port: str
+    interface_type: str
+    directory: str  # the container's directory on the host
+    own_directory: bool
+    socket_name: str
+    switch_path: str  # the socket as vswitchd names it
+    link: str = ""  # short link to the directory, "" where none is needed
+    in_place: bool = False  # server mode: the socket stays where vswitchd made it
+    container_socket: str  # the socket as the container sees it
+    mac: str
+    mtu: int | None = None
+    vlan: int | None = None
+    trunk: tuple[int, ...] = ()
+    ofport_request: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    dir_mode: int | None = None
+    socket_mode: int | None = None
+    netns: str
+    netns_id: str
+    pod: Mapping[str, str]
+    attempt: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the plan in the record's form."""
+        return {**super().as_dict(), "key": self.key.as_dict(), "trunk": list(self.trunk)}
+
+    @property
+    def container_mode(self) -> str:
+        """Return the role of the container's application."""
+        return "server" if self.interface_type == CLIENT_TYPE else "client"
+
+
+def pod_of(args: Mapping[str, str]) -> dict[str, str]:
+    """Return the pod that CNI_ARGS name, {} outside Kubernetes."""
+    return {name: args[key] for key, name in POD_ARGS.items() if args.get(key)}
+
+
+def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
+    """Decide names, paths and rows; raise InvalidConfigError or ConflictError where there is no way."""
+    options: OvsConf = conf.options  # type: ignore[assignment]  # this engine's own
+    if not facts.bridge_exists and not options.create_bridge:
+        raise ConflictError(
+            f"the bridge {options.bridge} does not exist",
+            details=f"bridge = {options.bridge} in {options.socket_file}",
+            hint=f"ovs-vsctl add-br {options.bridge} -- set bridge {options.bridge} datapath_type=netdev, "
+            "or `createBridge`: true",
+        )
+    port, socket = _names(request, options)
+    server_type = options.interface_type != CLIENT_TYPE
+    in_place = server_type and facts.base == facts.socket_dir
+    directory = facts.base if in_place else f"{facts.base}/{naming.directory_name(request.container_id)}"
+    if in_place:
+        socket = port
+    switch_path, link = f"{facts.socket_dir}/{port}", ""
+    if not server_type:
+        switch_path, link = _short(directory, socket, node.link_dir)
+    _fits(switch_path)
+    inside = conf.container_path or directory
+    return Plan(
+        key=Key(network=conf.name, container_id=request.container_id, ifname=request.ifname),
+        place=options.socket_file,
+        rundir=facts.rundir,
+        bridge=options.bridge,
+        create_bridge=options.create_bridge,
+        delete_bridge=options.delete_bridge,
+        bridge_exists=facts.bridge_exists,
+        port=port,
+        interface_type=options.interface_type,
+        directory=directory,
+        own_directory=not in_place and (facts.siblings_own_directory or not facts.directory_exists),
+        socket_name=socket,
+        switch_path=switch_path,
+        link=link,
+        in_place=in_place,
+        container_socket=f"{inside.rstrip('/')}/{socket}",
+        mac=conf.mac or naming.stable_mac(request.container_id, request.ifname),
+        mtu=options.mtu,
+        vlan=options.vlan,
+        trunk=options.trunk,
+        ofport_request=options.ofport_request,
+        uid=facts.uid,
+        gid=facts.gid,
+        dir_mode=options.dir_mode,
+        socket_mode=options.socket_mode,
+        netns=request.netns,
+        netns_id=facts.netns_id,
+        pod=pod_of(request.args),
+        attempt=facts.attempt,
+    )
+
+
+def _names(request: Request, options: OvsConf) -> tuple[str, str]:
+    """Return the port's and the socket's names; Intel's dialect keeps Intel's."""
+    if options.intel_names:
+        both = f"{request.container_id[:12]}-{request.ifname}"
+        port = options.port_name or naming.fitted_port_name(both)
+        return port, options.socket_name or both
+    port = options.port_name or naming.port_name(request.container_id, request.ifname)
+    return port, options.socket_name or request.ifname
+
+
+def _short(directory: str, socket: str, link_dir: str) -> tuple[str, str]:
+    path = f"{directory}/{socket}"
+    if len(path.encode()) <= SUN_PATH:
+        return path, ""
+    link = f"{link_dir}/{naming.link_name(directory)}"
+    return f"{link}/{socket}", link
+
+
+def _fits(path: str) -> None:
+    length = len(path.encode())
+    if length > SUN_PATH:
+        raise InvalidConfigError(
+            "the socket's path is too long for a unix socket",
+            details=f"{path} has {length} bytes, {SUN_PATH} fit",
+            hint="a shorter `sharedDir` (or `linkDir` in the node file)",
+        )

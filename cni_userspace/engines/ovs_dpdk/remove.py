@@ -1,0 +1,112 @@
+"""Taking an attachment away: port, socket, link, directory.
+
+Owns that each step is tried whatever became of the others, that a repeat is
+success, and that nothing goes that is not ours: rows by their marks, sockets
+and directories by the identity (device and inode) that ADD noted. Works from
+a record's plan or from the fewer words that the marks keep.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cni_userspace.attach.undo import describe
+from cni_userspace.engines.ovs_dpdk import marks, port
+from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.errors import PluginError
+from cni_userspace.host import dirfd
+from cni_userspace.host.ovsdb import Ovsdb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from cni_userspace.attach.store import Key
+    from cni_userspace.host.deadline import Deadline
+
+
+def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    """Remove the port, then the socket; return what would not go."""
+    failures = []
+    try:
+        _port(plan, key, deadline)
+    except (PluginError, OSError) as error:
+        failures.append(f"port {plan.get('port', '')}: {describe(error)}")
+    try:
+        _socket(plan)
+    except (PluginError, OSError) as error:
+        failures.append(f"socket {plan.get('socket_name', '')}: {describe(error)}")
+    return failures
+
+
+def _port(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> None:
+    with Ovsdb(plan["place"], deadline) as database:
+        port.remove_marked(database, marks.identity(key))
+        if plan.get("delete_bridge") and plan.get("bridge"):
+            port.remove_empty_bridge(database, plan["bridge"])
+
+
+def _socket(plan: Mapping[str, Any]) -> None:
+    """Remove the socket's name from the container's directory.
+
+    In client mode it is the application's file under the name that is ours; in
+    server mode it is our link, and the switch removes its own file itself.
+    """
+    directory, name = plan.get("directory"), plan.get("socket_name")
+    if not directory or not name or plan.get("in_place"):
+        return
+    wanted = "" if plan.get("interface_type") == CLIENT_TYPE else plan.get("socket_id", "")
+    socket(directory, name, wanted)
+
+
+def socket(directory: str, name: str, wanted: str) -> None:
+    """Remove a socket under a name; with `wanted` only that very one. A missing one is success."""
+    try:
+        opened = dirfd.open_directory(directory)
+    except FileNotFoundError:
+        return
+    with opened:
+        is_ours = not wanted or dirfd.identity(opened, name) == wanted
+        if is_ours and dirfd.kind(opened, name) == "socket":
+            dirfd.unlink(opened, name)
+
+
+def clean_directory(plan: Mapping[str, Any], *, last: bool) -> list[str]:
+    """After the last attachment: remove the short link, and the directory if it is ours."""
+    if not last or not plan.get("directory"):
+        return []
+    failures = []
+    try:
+        if plan.get("link"):
+            link(plan["link"], plan["directory"])
+        if plan.get("own_directory"):
+            directory(plan["directory"], plan.get("directory_id", ""))
+    except (PluginError, OSError) as error:
+        failures.append(describe(error))
+    return failures
+
+
+def link(path: str, target: str) -> None:
+    """Remove a short link if it leads where ours did; a missing one is success."""
+    try:
+        opened = dirfd.open_directory(os.path.dirname(path))
+    except FileNotFoundError:
+        return
+    with opened:
+        name = os.path.basename(path)
+        if dirfd.kind(opened, name) == "link" and os.readlink(name, dir_fd=opened.fd) == target:
+            dirfd.unlink(opened, name)
+
+
+def directory(path: str, wanted: str) -> None:
+    """Remove the container's directory with what is left in it; with `wanted` only that very one."""
+    try:
+        parent = dirfd.open_directory(os.path.dirname(path))
+    except FileNotFoundError:
+        return
+    with parent:
+        name = os.path.basename(path)
+        is_ours = not wanted or dirfd.identity(parent, name) == wanted
+        if is_ours and dirfd.kind(parent, name) == "directory":
+            dirfd.remove_tree(parent, name)

@@ -1,0 +1,112 @@
+"""Locks between processes: flock on a directory, with a deadline.
+
+Owns how to wait for a lock. The lock file is the directory that holds what is
+locked, so nothing is left over when the directory goes; whoever waited for a
+directory that was removed meanwhile starts anew. The kernel frees the lock of
+a process that dies (flock(2)), so a lock is never stale.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from cni_userspace.errors import TryAgainError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from cni_userspace.host.deadline import Deadline
+
+
+class DirectoryLock:
+    """The exclusive lock of one directory, made if missing (mode 0700).
+
+    `fd` is the open directory. Leaving the context removes the directory when
+    it is empty, and releases the lock.
+    """
+
+    def __init__(self, path: str, deadline: Deadline) -> None:
+        """Name the directory; its parent must exist when the lock is entered."""
+        self._path = path
+        self._deadline = deadline
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock; raise TryAgainError (code 11) when it stays held."""
+        while True:
+            try:
+                os.mkdir(self._path, 0o700)
+            except FileExistsError:
+                pass
+            try:
+                fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:  # removed by the holder between the two calls
+                self._deadline.remaining()
+                continue
+            try:
+                take(fd, self._path, self._deadline)
+                current = _same(fd, self._path)
+            except BaseException:
+                os.close(fd)
+                raise
+            if current:
+                self.fd = fd
+                return self
+            os.close(fd)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the directory if it is empty, release the lock."""
+        try:
+            os.rmdir(self._path)
+        except OSError:  # not empty: it holds records, which is its purpose
+            pass
+        os.close(self.fd)
+
+
+def _same(fd: int, path: str) -> bool:
+    mine = os.fstat(fd)
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+
+
+def take(fd: int, what: str, deadline: Deadline) -> None:
+    """Take the exclusive flock of an open file within the deadline.
+
+    Raises TryAgainError. Must run in the main thread when it has to wait.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _wait(fd, what, deadline)
+
+
+def _wait(fd: int, what: str, deadline: Deadline) -> None:
+    import signal  # 5 ms that only a caller who has to wait pays
+
+    def ring(_signum: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, deadline.remaining())
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except TimeoutError:
+        raise TryAgainError(
+            "another call works on the same container",
+            details=f"the lock {what} stayed held for {deadline.seconds:g} s",
+            hint="`fuser -v` on that directory names the process that holds it",
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,91 @@
+"""Network namespaces, seen from outside and entered for one question.
+
+Owns identity (device and inode of the namespace file, which is what the
+kernel compares) and the look at one interface name. A path alone proves
+nothing: /proc/<pid>/ns/net is another namespace once the pid is reused, and a
+file under /run/netns outlives the mount that made it a namespace.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cni_userspace.errors import UnknownContainerError
+
+SELF = "/proc/self/ns/net"
+SIOCGIFINDEX = 0x8933  # linux/sockios.h
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+def identity(path: str) -> str:
+    """Return "device:inode" of a namespace, or "" where none is at that path."""
+    try:
+        found = os.stat(path)
+        own = os.stat(SELF)
+    except OSError:
+        return ""
+    if found.st_dev != own.st_dev:  # no nsfs: a left-over mount point
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def alive(path: str, known: str) -> bool:
+    """Tell whether the namespace that once had this identity is still at the path."""
+    return bool(path) and identity(path) == known != ""
+
+
+def require(path: str) -> str:
+    """Return the namespace's identity; raise UnknownContainerError (code 3) if there is none."""
+    found = identity(path)
+    if not found:
+        raise UnknownContainerError(
+            "the container's network namespace does not exist",
+            details=f"CNI_NETNS {path} is no network namespace",
+            hint="the runtime makes it before it calls the plugin; by hand: ip netns add",
+        )
+    return found
+
+
+def has_interface(path: str, name: str) -> bool:
+    """Tell whether the namespace holds a kernel interface of that name.
+
+    Enters the namespace for one ioctl (netdevice(7)) and leaves it again;
+    raises OSError when that is not permitted.
+    """
+    import _socket
+
+    home = os.open(SELF, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(target)
+        finally:
+            os.close(target)
+        try:
+            probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+    import fcntl
+
+    request = os.fsencode(name).ljust(40, b"\0")  # struct ifreq
+    try:
+        fcntl.ioctl(probe.fileno(), SIOCGIFINDEX, request)
+    except OSError:  # ENODEV
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def _setns(fd: int) -> None:
+    if hasattr(os, "setns"):  # since Python 3.12
+        os.setns(fd, CLONE_NEWNET)
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "setns")

@@ -1,0 +1,137 @@
+"""The ovs-vswitchd process, as far as the node shows it.
+
+Owns finding it and asking what it could reach. It often runs as a user of its
+own or in a container, and a vhost-user port whose socket it cannot reach is
+accepted by the database and never connects. Never guesses: where the process
+is not visible, the answer is None and the caller says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+
+from cni_userspace.value import Value
+
+PIDFILE = "ovs-vswitchd.pid"
+CAP_DAC_OVERRIDE = 1  # linux/capability.h
+CAP_DAC_READ_SEARCH = 2
+LINKS = 40  # as many as the kernel follows (path_resolution(7))
+FLOCK = "hhqqi"  # struct flock on 64-bit Linux: type, whence, start, len, pid
+
+
+class Credentials(Value):
+    """What the kernel asks when a process walks a path."""
+
+    uid: int
+    groups: frozenset[int]
+    search_all: bool
+
+
+def find(rundir: str) -> int | None:
+    """Return vswitchd's pid as this namespace sees it, or None.
+
+    The holder of the lock on its pidfile is the living one (ovs-vswitchd(8)
+    locks it for its lifetime); the kernel translates the pid between
+    namespaces, which the number in the file does not.
+    """
+    import struct
+
+    try:
+        fd = os.open(f"{rundir}/{PIDFILE}", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return answer[4] if answer[0] != fcntl.F_UNLCK and answer[4] > 0 else None
+
+
+def credentials(pid: int) -> Credentials | None:
+    """Read the process's filesystem identity from /proc (proc_pid_status(5)), None if it is gone."""
+    fields: dict[str, list[str]] = {}
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                fields[name] = value.split()
+    except OSError:
+        return None
+    caps = int(fields["CapEff"][0], 16)
+    return Credentials(
+        uid=int(fields["Uid"][3]),
+        groups=frozenset(int(g) for g in (fields["Gid"][3], *fields["Groups"])),
+        search_all=bool(caps & (1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH)),
+    )
+
+
+def may_search(found: os.stat_result, who: Credentials) -> bool:
+    """Tell whether the mode bits let that process pass through a directory."""
+    if who.search_all:
+        return True
+    if found.st_uid == who.uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid in who.groups:
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def obstacle(pid: int, path: str, wanted: str) -> str:
+    """Return what keeps a process from reaching a directory, or "".
+
+    Walks the path in the process's own mount namespace and root, follows
+    links as that process would, and compares the end with `wanted`
+    ("device:inode"). Raises OSError only where /proc does not let us look.
+    """
+    who = credentials(pid)
+    if who is None:
+        return ""
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _walk(root, path, who, wanted)
+    finally:
+        os.close(root)
+
+
+def _walk(root: int, path: str, who: Credentials, wanted: str) -> str:
+    left = [p for p in reversed(path.split("/")) if p]
+    here, shown, links = os.dup(root), "", 0
+    try:
+        while True:
+            found = os.fstat(here)
+            if not stat.S_ISDIR(found.st_mode):
+                return f"{shown} is no directory there"
+            if not may_search(found, who):
+                return (
+                    f"its user (uid {who.uid}) may not enter {shown or '/'} ({stat.filemode(found.st_mode)})"
+                )
+            if not left:
+                same = f"{found.st_dev}:{found.st_ino}" == wanted
+                return "" if same else f"{shown} is another directory in its mount namespace"
+            part = left.pop()
+            try:
+                deeper = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            except OSError as error:
+                missing = error.errno == errno.ENOENT
+                return f"{shown}/{part} {'does not exist' if missing else 'is hidden'} in its mount namespace"
+            if stat.S_ISLNK(os.fstat(deeper).st_mode):
+                os.close(deeper)
+                links += 1
+                if links > LINKS:
+                    return f"{shown}/{part} is a loop of links"
+                target = os.readlink(part, dir_fd=here)
+                left.extend(p for p in reversed(target.split("/")) if p)
+                if target.startswith("/"):
+                    os.close(here)
+                    here, shown = os.dup(root), ""
+                continue
+            os.close(here)
+            here, shown = deeper, f"{shown}/{part}"
+    finally:
+        os.close(here)
