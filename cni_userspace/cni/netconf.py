@@ -1,0 +1,330 @@
+"""The network configuration: what the user wrote, parsed once into a frozen value.
+
+Owns the keys that mean the same whatever engine serves the network, the
+choice of the engine, and the order of the sources: the netconf, then
+`configuration_path`, then the node file, then the defaults. What only one
+engine understands is parsed by that engine in the same pass, so that all
+mistakes are reported at once. Reads `configuration_path` and nothing else.
+
+A runtime may inject keys of its own at any time (CNI specification 1.1.0,
+"Plugin configuration objects"; Multus puts deviceID and pciBusID into every
+plugin of a conflist): those are never mistakes. DEL, CHECK and GC must not
+fail for a mistake either: Multus calls DEL with nothing but type, name and
+ipam.type.
+"""
+
+from __future__ import annotations
+
+from cni_userspace.cni import dialects, forms
+from cni_userspace.cni.getter import MISSING, Getter, Problems, fold
+from cni_userspace.cni.request import is_identifier
+from cni_userspace.errors import IncompatibleVersionError, InvalidConfigError, UnsupportedFieldError
+from cni_userspace.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from cni_userspace.cni.getter import Source
+    from cni_userspace.cni.nodefile import NodeFile
+
+    EngineParser = Callable[[str, Getter], Value]
+
+SUPPORTED = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+LEGACY = ("0.1.0", "0.2.0")  # versions whose configurations need no name
+UNNAMED = "userspace-unnamed"
+ENGINES = ("ovs-dpdk", "sriov")
+SRIOV_KEYS = ("pfonly", "master")
+OVS_KEYS = (
+    "bridge",
+    "createbridge",
+    "deletebridge",
+    "interface_type",
+    "ofport_request",
+    "portname",
+    "socketname",
+    "socket_file",
+    "trunk",
+)
+LOG_LEVELS = ("panic", "error", "warning", "info", "debug", "verbose")
+DEFAULT_SHARED_DIR = "/run/cni-userspace"
+DEFAULT_TIMEOUT = 10
+TIMEOUTS = (1, 50)  # CRI-O kills a plugin after 60 s
+UNREAD = (  # of the protocol, of runtimes, of IPAM plugins, of ovs-cni: known, and no business of this module
+    "cniVersion",
+    "cniVersions",
+    "capabilities",
+    "disableCheck",
+    "disableGC",
+    "dns",
+    "link_state_check_interval",
+    "link_state_check_retries",
+    "loadOnlyInlinedPlugins",
+)
+
+
+class NetConf(Value):
+    """One network, as one call of a runtime describes it."""
+
+    cni_version: str = "0.1.0"
+    name: str  # UNNAMED where a legacy config has none; "" only where a mistake was passed over
+    type: str = ""
+    engine: str = "ovs-dpdk"
+    dialect: str = "native"  # or "intel"
+    raw: Mapping[str, Any]  # as received, with the name made up; for IPAM delegates
+    ipam_type: str = ""
+    prev_result: Mapping[str, Any] | None = None
+    mac: str = ""  # lower case, colons
+    ips: tuple[str, ...] = ()
+    device_id: str = ""
+    device_info_file: str = ""
+    valid_attachments: tuple[tuple[str, str], ...] | None = None  # (containerID, ifname); None: not said
+    shared_dir: str = DEFAULT_SHARED_DIR
+    container_path: str = ""  # "": as on the host
+    kubeconfig: str = ""
+    configuration_path: str = ""
+    log_file: str = ""
+    log_level: str = "warning"
+    timeout: int = DEFAULT_TIMEOUT  # seconds that ADD may wait for the switch
+    options: Value
+
+
+def at_least(version: str, wanted: str) -> bool:
+    """Compare two supported cniVersions."""
+    return SUPPORTED.index(version) >= SUPPORTED.index(wanted)
+
+
+def parse(
+    config: Mapping[str, Any],
+    args: Mapping[str, str],
+    node: NodeFile,
+    *,
+    strict: bool,
+    engine_parser: EngineParser,
+) -> NetConf:
+    """Parse a configuration and the CNI_ARGS that came with it.
+
+    `engine_parser(name, getter)` reads the keys of the engine that was chosen.
+    `strict` (ADD, STATUS, validate) raises UnsupportedFieldError or
+    InvalidConfigError with every mistake at once; otherwise (DEL, CHECK, GC)
+    what is wrong counts as absent. IncompatibleVersionError is raised in any case.
+    """
+    problems = Problems()
+    top = fold(config, "$", problems)
+    version = _version(top)
+    getter, used, path = _sources(top, node, problems)
+    engine = _engine(getter, top)
+    fields = _identity(getter, version)
+    raw = dict(config)
+    if fields["name"] == UNNAMED:
+        raw["name"] = UNNAMED
+    conf = NetConf(
+        cni_version=version,
+        engine=engine,
+        dialect=getter.dialect,
+        raw=raw,
+        ipam_type=_ipam(getter, engine),
+        configuration_path=path,
+        options=engine_parser(engine, getter),
+        **fields,
+        **_runtime(getter, args),
+        **_settings(getter),
+    )
+    if strict:
+        _judge(problems, [getter, *used], engine)
+    return conf
+
+
+def _version(top: Source) -> str:
+    _, _, version = top.get("cniversion", ("", "", ""))
+    if version == "":
+        return SUPPORTED[0]
+    if version not in SUPPORTED:
+        raise IncompatibleVersionError(
+            f"cniVersion {version!r} is not supported",
+            details=f"this plugin supports {', '.join(SUPPORTED)}",
+        )
+    return str(version)
+
+
+def _sources(top: Source, node: NodeFile, problems: Problems) -> tuple[Getter, list[Getter], str]:
+    """Return a getter of everything, the getters of nested objects, and `configuration_path`."""
+    behind: Source = {k.lower(): (k, f"{node.path}: $.{k}", v) for k, v in node.defaults.items()}
+    getter = Getter([top, behind], problems)
+    path = getter.text("configuration_path", check=forms.path)
+    sources = [top, behind]
+    if path:
+        from cni_userspace.cni import confpath  # few networks use it
+
+        sources.insert(1, confpath.read(path, node, problems))
+    getter.sources = sources
+    used: list[Getter] = []
+    if dialects.is_intel(getter):
+        getter.dialect = "intel"
+        native, defaults, used = dialects.translate(getter)
+        getter.sources = [top, native, *sources[1:], defaults]
+    return getter, used, path
+
+
+def _engine(getter: Getter, top: Source) -> str:
+    """Choose the engine: what is said, else what the keys mean."""
+    path, said = getter.find("engine")
+    if said == "vpp":
+        getter.problems.refuse(path, said, dialects.NO_VPP)
+        return ENGINES[0]
+    engine = getter.choice("engine", ENGINES, "")
+    device = top.get("deviceid", ("", "", ""))[2]
+    pci = isinstance(device, str) and forms.is_pci(device)
+    written = pci and "pcibusid" not in top  # Multus injects both
+    if written and getter.find("bridge")[1] is not MISSING:
+        getter.problems.add(
+            top["deviceid"][1],
+            device,
+            "is a PCI device, and `bridge` asks for a port of a switch; one network has one of them",
+        )
+    if engine or getter.dialect == "intel":
+        return engine or "ovs-dpdk"
+    if any(getter.find(key)[1] is not MISSING for key in SRIOV_KEYS):
+        return "sriov"
+    if pci and not any(key in source for key in OVS_KEYS for source in getter.sources[:-1]):
+        return "sriov"
+    return "ovs-dpdk"
+
+
+def _identity(getter: Getter, version: str) -> dict[str, Any]:
+    problems = getter.problems
+    name = getter.text("name", own=True)
+    if not name and version in LEGACY:
+        name = UNNAMED
+    elif not name:
+        problems.mistakes.append("$.name: missing; every network has a name")
+    elif not is_identifier(name):
+        problems.add(getter.find("name")[0], name, "does not match ^[a-zA-Z0-9][a-zA-Z0-9_.\\-]*$")
+    kind = getter.text("type", own=True)
+    if not kind:
+        problems.mistakes.append("$.type: missing; it is the plugin's file name, userspace")
+    return {"name": name, "type": kind}
+
+
+def _ipam(getter: Getter, engine: str) -> str:
+    ipam = getter.child("ipam", own=True)
+    path, kind = ipam.find("type")
+    name = ipam.text("type", check=_delegate)
+    if not name and kind is MISSING and ipam.sources[0]:
+        getter.problems.mistakes.append("$.ipam.type: missing; it names the IPAM plugin")
+    if name == "dhcp" and engine == "ovs-dpdk":
+        getter.problems.refuse(
+            path,
+            name,
+            "is not supported with ovs-dpdk: a DHCP client needs a kernel interface in the container, "
+            "and a vhost-user port has none",
+        )
+    return name
+
+
+def _delegate(text: str) -> str:
+    return "is a path; the runtime's CNI_PATH says where plugins are" if "/" in text else ""
+
+
+def _runtime(getter: Getter, args: Mapping[str, str]) -> dict[str, Any]:
+    """Read what runtimes put in, and what it overrides."""
+    runtime = getter.child("runtimeConfig", own=True, null=True)
+    theirs = getter.child("args", own=True, null=True).child("cni", null=True)
+    beside = Getter([{k.lower(): (k, f"CNI_ARGS: {k}", v) for k, v in args.items()}], getter.problems)
+    macs = [
+        runtime.text("mac", check=forms.mac),
+        beside.text("MAC", check=forms.mac),
+        theirs.text("mac", check=forms.mac),
+        getter.text("mac", check=forms.mac, own=True),
+    ]
+    bus = getter.text("pciBusID", own=True)
+    return {
+        "mac": next((forms.plain_mac(mac) for mac in macs if mac), ""),
+        "ips": _texts(runtime, "ips") or _texts(theirs, "ips"),
+        "device_id": runtime.text("deviceID") or getter.text("deviceID", own=True) or bus,
+        "device_info_file": runtime.text("CNIDeviceInfoFile", check=forms.path),
+        "prev_result": _object(getter, "prevResult"),
+        "valid_attachments": _attachments(getter),
+    }
+
+
+def _texts(getter: Getter, key: str) -> tuple[str, ...]:
+    found = []
+    for path, item in getter.items(key):
+        if isinstance(item, str):
+            found.append(item)
+        else:
+            getter.problems.add(path, item, "is no string")
+    return tuple(found)
+
+
+def _object(getter: Getter, key: str) -> Mapping[str, Any] | None:
+    path, value = getter.find(key, own=True)
+    if value is MISSING or value is None:
+        return None
+    if not isinstance(value, dict):
+        getter.problems.add(path, value, "is no object")
+        return None
+    return value
+
+
+def _attachments(getter: Getter) -> tuple[tuple[str, str], ...] | None:
+    """Return GC's list; None where it is absent or not wholly understood, so that nothing is removed."""
+    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
+        path, value = getter.find(key, own=True)
+        if value is MISSING or value is None:
+            continue
+        pairs = [_attachment(item) for item in value] if isinstance(value, list) else [None]
+        if None in pairs:
+            getter.problems.add(path, value, 'is no list of {"containerID": ..., "ifname": ...}')
+            return None
+        return tuple(pair for pair in pairs if pair)
+    return None
+
+
+def _attachment(item: object) -> tuple[str, str] | None:
+    if not isinstance(item, dict):
+        return None
+    folded = {key.lower(): value for key, value in item.items()}
+    pair = (folded.get("containerid"), folded.get("ifname"))
+    return pair if all(isinstance(part, str) and part for part in pair) else None  # type: ignore[return-value]
+
+
+def _settings(getter: Getter) -> dict[str, Any]:
+    for key in UNREAD:
+        getter.find(key)
+    path, masquerade = getter.find("ipMasq", own=True)
+    if getter.flag("ipMasq", default=False):
+        getter.problems.refuse(path, masquerade, "is not supported: no kernel sees these packets")
+    timeout = getter.integer("timeout", *TIMEOUTS)
+    return {
+        "shared_dir": forms.squeezed(getter.text("sharedDir", DEFAULT_SHARED_DIR, check=forms.directory)),
+        "container_path": forms.squeezed(getter.text("containerPath", check=forms.directory)),
+        "kubeconfig": getter.text("kubeconfig", check=forms.path),
+        "log_file": getter.text("logFile", check=forms.path),
+        "log_level": getter.choice("logLevel", LOG_LEVELS, "warning", fold=True),
+        "timeout": DEFAULT_TIMEOUT if timeout is None else timeout,
+    }
+
+
+def _judge(problems: Problems, getters: list[Getter], engine: str) -> None:
+    """Raise for the mistakes, unknown keys among them."""
+    left = [(getter, *found) for getter in getters for found in getter.leftovers()]
+    left = [found for found in left if not found[1].lower().startswith("cni.dev/")]
+    if left:
+        from cni_userspace.cni import mistakes
+
+        problems.mistakes += [mistakes.unknown(key, path, g, engine, misplaced=m) for g, key, path, m in left]
+    if problems.unsupported:
+        raise UnsupportedFieldError(
+            "the network configuration asks for what this plugin does not do",
+            details="; ".join([*problems.unsupported, *problems.mistakes]),
+        )
+    if problems.mistakes:
+        count = len(problems.mistakes)
+        raise InvalidConfigError(
+            f"the network configuration has {count} mistake{'s' * (count > 1)}",
+            hint="`userspace validate FILE` checks a file before it is used",
+            mistakes=problems.mistakes,
+        )
