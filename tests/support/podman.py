@@ -158,15 +158,11 @@ class Podman:
         self.close()
 
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        below = self.directory
-        line = [
-            "podman",
-            f"--root={below}/root",
-            f"--runroot={below}/runroot",
-            f"--tmpdir={below}/tmp",
-            "--storage-driver=vfs",
-            *arguments,
+        places = [
+            f"--{option}={os.path.join(self.directory, name)}"
+            for option, name in (("root", "root"), ("runroot", "runroot"), ("tmpdir", "tmp"))
         ]
+        line = ["podman", *places, "--storage-driver=vfs", *arguments]
         return subprocess.run(
             self._namespace.command(line), env=self._env, check=False, capture_output=True, text=True
         )
