@@ -43,7 +43,8 @@ class Namespace:
     def __init__(self, shadows: Mapping[str, str]) -> None:
         """Make the namespace and cover the places."""
         holder = ["sh", "-c", "echo ready; exec sleep infinity"]
-        self._holder = subprocess.Popen(shadowed(shadows, holder), stdout=subprocess.PIPE, text=True)
+        line = ["setpriv", "--pdeathsig", "KILL", "--", *shadowed(shadows, holder)]
+        self._holder = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
         if self._holder.stdout is None or self._holder.stdout.readline() != "ready\n":
             raise OSError(f"no mount namespace with {dict(shadows)}: exit {self._holder.wait()}")
 
