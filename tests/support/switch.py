@@ -1,0 +1,351 @@
+"""A private Open vSwitch: the real daemons, in a directory and a namespace of their own.
+
+Owns one ovsdb-server, one ovs-vswitchd and what they leave. Must never touch
+the system's own switch or a process that it did not start. Facts that shape it
+(OVS 3.1, DPDK 22.11):
+
+- The netdev datapath makes a tap named `ovs-netdev`, and two of them in one
+  network namespace clash: vswitchd gets a namespace of its own.
+- Without `pmd-maxsleep` an idle PMD thread eats a whole core.
+- Without `dpdk-socket-limit` the packet buffers take every free hugepage of
+  the machine, so that a second switch does not start.
+- Sockets have short names (107 bytes): everything lives in /tmp/us-XXXXXXXX.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support import hugepages
+from tests.support.child import Child, RigError, tail, wait_for
+from tests.support.need import find
+from tests.support.netns import Netns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+SOCKET_MIB = 128
+HUGEPAGE_MIB = 2
+SPARE_PAGES = 4
+START_SECONDS = 30.0
+VSCTL_SECONDS = 20
+# hides directories, then becomes vswitchd: the pid stays the one we started
+HIDE_AND_RUN = 'while [ "$1" != -- ]; do mount -t tmpfs hidden "$1"; shift; done; shift; exec "$@"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """Packets at a port, as the switch counts them: `received` came from the application."""
+
+    received: int
+    sent: int
+    dropped: int
+
+
+class Switch:
+    """One switch, from `start` to `stop`; also a context manager.
+
+    `dpdk=False` starts the same daemons without DPDK (50 ms): it has no vhost
+    ports, its bridges need datapath_type=netdev. `user` ("name:group") runs
+    both daemons as that user. `hidden` are directories that vswitchd does not
+    see, in a mount namespace of its own; `own_mounts` gives it the namespace
+    alone, in which mounts made later are not seen. `vhost_sock_dir` is
+    vswitchd's vhost-sock-dir, relative to its run directory.
+    """
+
+    def __init__(  # noqa: PLR0913  each is one property of a real node
+        self,
+        *,
+        dpdk: bool = True,
+        user: str = "",
+        hidden: Sequence[str] = (),
+        own_mounts: bool = False,
+        vhost_sock_dir: str = "",
+        socket_mib: int = SOCKET_MIB,
+        parent: str = "/tmp",  # noqa: S108  short on purpose, and made by mkdtemp
+    ) -> None:
+        """Choose; nothing is started yet."""
+        self.dpdk = dpdk
+        self.user = user
+        self.hidden = tuple(hidden)
+        self.own_mounts = own_mounts or bool(hidden)
+        self.vhost_sock_dir = vhost_sock_dir
+        self._socket_mib = socket_mib
+        self._parent = parent
+        self._starts = 0
+        self._netns: Netns | None = None
+        self._ovsdb: Child | None = None
+        self._vswitchd: Child | None = None
+        self.directory = ""
+
+    # --- life ---------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start both daemons and wait until the switch is ready. Raises RigError with the logs' ends."""
+        self.directory = tempfile.mkdtemp(prefix="us-", dir=self._parent)
+        try:
+            os.chmod(self.directory, 0o755)  # noqa: S103  applications of every user connect in here
+            if self.vhost_sock_dir:
+                os.mkdir(os.path.join(self.directory, self.vhost_sock_dir))
+            self._netns = Netns("us-ovs")
+            database = os.path.join(self.directory, "conf.db")
+            self._run(["ovsdb-tool", "create", database, SCHEMA])
+            if self.user:
+                subprocess.run(["chown", "-R", self.user, self.directory], check=True)
+            self.start_ovsdb()
+            self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *self._configuration())
+            self.restart_vswitchd()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End both daemons and remove everything; once more is fine."""
+        for daemon in (self._vswitchd, self._ovsdb):
+            if daemon is not None:
+                daemon.end()
+        self._vswitchd = self._ovsdb = None
+        if self._netns is not None:
+            self._netns.close()
+            self._netns = None
+        if self.directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_ovsdb(self) -> None:
+        """Start the database server (again, after `kill_ovsdb`)."""
+        self._ovsdb = Child(
+            [
+                self._program("ovsdb-server"),
+                os.path.join(self.directory, "conf.db"),
+                f"--remote=punix:{self.socket}",
+                *self._common("ovsdb-server"),
+            ],
+            self._path("ovsdb-server.out"),
+            env=self.env,
+        )
+        self._wait_for(self._ovsdb, "ovsdb-server", lambda: os.path.exists(self.socket))
+
+    def restart_vswitchd(self) -> None:
+        """Start vswitchd, after a crash too, and wait until it has applied the whole database."""
+        if self.dpdk:
+            hugepages.ensure(self._socket_mib // HUGEPAGE_MIB + SPARE_PAGES)
+        program = self._program("ovs-vswitchd-dpdk" if self.dpdk else "ovs-vswitchd")
+        command = [program, self.remote, *self._common("ovs-vswitchd")]
+        if self.own_mounts:
+            command = [
+                *["unshare", "--mount", "--propagation", "private"],
+                *["sh", "-ec", HIDE_AND_RUN, "sh", *self.hidden, "--", *command],
+            ]
+        if self._netns is None:
+            raise RigError("the switch is not started")
+        self._vswitchd = Child(self._netns.command(command), self._path("ovs-vswitchd.out"), env=self.env)
+        self._starts += 1
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", f"external_ids:rig-start={self._starts}")
+        self._wait_for(self._vswitchd, "ovs-vswitchd", self._settled)
+
+    def kill_vswitchd(self) -> None:
+        """End vswitchd as a crash does (SIGKILL); its sockets and pidfile stay."""
+        self._living(self._vswitchd).kill()
+
+    def stop_answering(self) -> None:
+        """Hang vswitchd (SIGSTOP): rows are committed and nothing applies them."""
+        self._living(self._vswitchd).pause()
+
+    def resume(self) -> None:
+        """Let a hung vswitchd go on."""
+        self._living(self._vswitchd).go_on()
+
+    def kill_ovsdb(self) -> None:
+        """End the database server as a crash does (SIGKILL)."""
+        self._living(self._ovsdb).kill()
+
+    def healthy(self) -> bool:
+        """Tell whether both daemons run."""
+        return all(d is not None and d.alive() for d in (self._vswitchd, self._ovsdb))
+
+    @property
+    def vswitchd_pid(self) -> int:
+        """Vswitchd's pid."""
+        return self._living(self._vswitchd).pid
+
+    # --- what is in it ------------------------------------------------------
+
+    @property
+    def socket(self) -> str:
+        """The database's socket."""
+        return self._path("db.sock")
+
+    @property
+    def remote(self) -> str:
+        """The database as a netconf's `socket_file` names it."""
+        return f"unix:{self.socket}"
+
+    @property
+    def sockets(self) -> str:
+        """The directory in which vswitchd makes the sockets of dpdkvhostuser ports."""
+        return os.path.join(self.directory, self.vhost_sock_dir).rstrip("/")
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment in which the Open vSwitch programs speak to this switch."""
+        own = dict.fromkeys(("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR"), self.directory)
+        return {**os.environ, **own}
+
+    def vsctl(self, *arguments: str) -> str:
+        """Run ovs-vsctl and return its output. Raises RigError when it fails."""
+        command = ["ovs-vsctl", f"--db={self.remote}", f"--timeout={VSCTL_SECONDS}", *arguments]
+        return self._run(command).strip()
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return every row of a table: maps as dicts, uuids as strings, sets as lists (of one: its value)."""
+        answer = json.loads(self.vsctl("--no-wait", "--format=json", "list", table))
+        return [dict(zip(answer["headings"], map(_plain, row), strict=True)) for row in answer["data"]]
+
+    def row(self, table: str, name: str) -> dict[str, Any]:
+        """Return the row of that name. Raises RigError where there is none."""
+        for row in self.rows(table):
+            if row["name"] == name:
+                return row
+        raise RigError(f"no {table} {name}: there are {[r['name'] for r in self.rows(table)]}")
+
+    def bridges(self) -> set[str]:
+        """Return the names of the bridges."""
+        return set(self.vsctl("--no-wait", "list-br").split())
+
+    def ports(self, bridge: str = "") -> set[str]:
+        """Return the names of the ports of one bridge or of all, the bridges' own ones not counted."""
+        names = [bridge] if bridge else self.bridges()
+        return {port for name in names for port in self.vsctl("--no-wait", "list-ports", name).split()}
+
+    def add_bridge(self, name: str) -> None:
+        """Make a bridge as an administrator does, with the netdev datapath."""
+        self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, "datapath_type=netdev")
+
+    def add_port(self, bridge: str, name: str, kind: str = "dpdkvhostuserclient", path: str = "") -> None:
+        """Make a port as an administrator does, and wait for vswitchd."""
+        options = [f"options:vhost-server-path={path}"] if path else []
+        self.vsctl("add-port", bridge, name, "--", "set", "Interface", name, f"type={kind}", *options)
+
+    def counters(self, port: str) -> Counters:
+        """Return a port's counters at this moment (the database's copy is up to 5 s old)."""
+        bridge = self.vsctl("--no-wait", "port-to-br", port)
+        number = self.row("Interface", port)["ofport"]
+        told = self._run(["ovs-ofctl", "dump-ports", bridge, str(number)])
+        received, sent = (
+            re.search(rf"{way} pkts=(\d+|\?).*?drop=(\d+|\?)", told, re.DOTALL) for way in ("rx", "tx")
+        )
+        if received is None or sent is None:
+            raise RigError(f"ovs-ofctl dump-ports {bridge} {number}: {told}")
+        values = [int(v) if v.isdecimal() else 0 for v in (*received.groups(), *sent.groups())]
+        return Counters(received=values[0], sent=values[2], dropped=values[1] + values[3])
+
+    def connected(self, port: str) -> bool:
+        """Tell whether an application is on the port's socket."""
+        return bool(self.row("Interface", port)["link_state"] == "up")
+
+    def clean(self) -> None:
+        """Take every bridge away, bring dead or hung daemons back: a switch for the next test."""
+        if self._vswitchd is not None:
+            self._vswitchd.go_on()
+        if not (self._ovsdb and self._ovsdb.alive()):
+            self.start_ovsdb()
+        if not (self._vswitchd and self._vswitchd.alive()):
+            self.restart_vswitchd()
+        for bridge in self.bridges():
+            self.vsctl("--if-exists", "del-br", bridge)
+
+    def log(self, lines: int = 30) -> str:
+        """Return the end of vswitchd's log."""
+        return tail(self._path("ovs-vswitchd.log"), lines)
+
+    # --- inside -------------------------------------------------------------
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def _common(self, daemon: str) -> list[str]:
+        options = ["--pidfile", f"--log-file={self._path(daemon + '.log')}", "-vconsole:off", "--no-chdir"]
+        return [*options, f"--user={self.user}"] if self.user else options
+
+    def _configuration(self) -> list[str]:
+        if not self.dpdk:
+            return ["external_ids:rig=plain"]
+        cores = sorted(os.sched_getaffinity(0))
+        options = {
+            "dpdk-init": "true",
+            "dpdk-socket-mem": str(self._socket_mib),
+            "dpdk-socket-limit": str(self._socket_mib),
+            "dpdk-extra": '"--no-pci --in-memory --iova-mode=va"',
+            "dpdk-lcore-mask": hex(1 << cores[0]),
+            "pmd-cpu-mask": hex(1 << cores[-1]),
+            "pmd-maxsleep": "500",
+        }
+        if self.vhost_sock_dir:
+            options["vhost-sock-dir"] = self.vhost_sock_dir
+        return [f"other_config:{key}={value}" for key, value in options.items()]
+
+    def _settled(self) -> bool:
+        """Tell whether vswitchd has applied what the database says, in this life of it."""
+        return self._living(self._vswitchd).alive() and self._applied()
+
+    def _applied(self) -> bool:
+        mark = f"external_ids:rig-ready={self._starts}"
+        try:
+            self.vsctl("--timeout=2", "set", "Open_vSwitch", ".", mark)
+        except RigError:
+            return False
+        return True
+
+    def _wait_for(self, daemon: Child, name: str, ready: Any) -> None:  # noqa: ANN401
+        def look() -> bool:
+            if not daemon.alive():
+                raise RigError(f"{name} ended:\n{daemon.tail()}\n{tail(self._path(name + '.log'))}")
+            return bool(ready())
+
+        wait_for(f"{name} is ready", look, START_SECONDS, proof=lambda: tail(self._path(name + ".log")))
+
+    def _living(self, daemon: Child | None) -> Child:
+        if daemon is None:
+            raise RigError("the switch is not started")
+        return daemon
+
+    def _program(self, name: str) -> str:
+        found = find(name)
+        if found is None:
+            raise RigError(f"there is no {name} on this machine")
+        return found
+
+    def _run(self, command: Sequence[str]) -> str:
+        done = subprocess.run(command, env=self.env, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RigError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  a column of any type (RFC 7047, 5.1)
+    if isinstance(value, list) and len(value) == 2:
+        kind, content = value
+        if kind == "set":
+            return [_plain(item) for item in content]
+        if kind == "map":
+            return {key: _plain(item) for key, item in content}
+        if kind == "uuid":
+            return content
+    return value
