@@ -17,14 +17,16 @@ from cni_userspace.cni import ipam
 from cni_userspace.cni.request import Request
 from cni_userspace.cni.result import IP
 from cni_userspace.errors import DelegateError, InvalidConfigError, NotAvailableError
+from tests.support.need import missing
 
 PLUGINS = "/usr/lib/cni"  # Debian's containernetworking-plugins, 1.1.1: no GC, no STATUS, up to CNI 1.0.0
 NETNS = "/var/run/netns/nowhere"  # IPAM plugins do not enter it
 
-pytestmark = pytest.mark.skipif(
-    not Path(PLUGINS, "host-local").exists(),
-    reason="needs Debian's containernetworking-plugins",
-)
+
+@pytest.fixture(autouse=True)
+def _reference_plugins() -> None:
+    if not Path(PLUGINS, "host-local").exists():
+        missing(f"there is no {PLUGINS}/host-local", "apt-get install containernetworking-plugins")
 
 
 def request(config: dict[str, Any], path: tuple[str, ...] = ("/nowhere", PLUGINS)) -> Request:
@@ -179,10 +181,10 @@ def test_a_type_that_is_no_plain_name_is_refused(static: Request, name: str) -> 
 
 
 def test_a_missing_plugin_is_named_with_the_path_that_was_searched(static: Request) -> None:
-    with pytest.raises(InvalidConfigError, match="the IPAM plugin whereabouts is not installed") as missing:
+    with pytest.raises(InvalidConfigError, match="the IPAM plugin whereabouts is not installed") as absent:
         ipam.add(static, "whereabouts")
-    assert missing.value.details == "no file whereabouts in CNI_PATH /nowhere:/usr/lib/cni"
-    assert missing.value.code == 7
+    assert absent.value.details == "no file whereabouts in CNI_PATH /nowhere:/usr/lib/cni"
+    assert absent.value.code == 7
 
 
 def test_status_with_a_missing_plugin_is_not_available(static: Request) -> None:
