@@ -42,7 +42,7 @@ try:
 except ImportError:  # an interpreter without the accelerator
     from json.scanner import make_scanner
 
-    _scan = make_scanner(_Context())
+    _scan = make_scanner(_Context())  # type: ignore[arg-type]  # it reads attributes only
     make_encoder = None  # type: ignore[assignment,misc]
 
 

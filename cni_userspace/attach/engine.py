@@ -29,8 +29,6 @@ class Attached(Value):
     plan: Mapping[str, Any]  # the plan with what was learnt while making it: goes into the record
     host: tuple[Interface, ...] = ()  # listed without a sandbox
     container: Interface  # the one interface that the container has
-    device_info: Mapping[str, Any] | None = None  # NPWG device-info, None where there is none
-    directory: str = ""  # the container's directory on the host, "" without one
 
 
 class Marked(Value):
@@ -39,16 +37,34 @@ class Marked(Value):
     key: Key
     netns: str = ""
     netns_id: str = ""
-    pod: Mapping[str, str] = {}  # noqa: RUF012  values are frozen
+    pod: Mapping[str, str] = {}
     plan: Mapping[str, Any]  # enough of a plan for `detach`
 
 
 if TYPE_CHECKING:
 
+    class Planned(Protocol):
+        """What the verbs must know of any engine's plan."""
+
+        @property
+        def device_info(self) -> Mapping[str, Any] | None:
+            """Return the NPWG device-info, None where there is none."""
+
+        @property
+        def shared_directory(self) -> str:
+            """Return the container's directory on the host, "" without one of its own."""
+
+        @property
+        def socketfile(self) -> str:
+            """Return the socket's name in that directory, "" without one."""
+
+        def as_dict(self) -> dict[str, Any]:
+            """Return the plan as JSON values, for the record."""
+
     class Engine(Protocol):
         """One way of attaching: a module with these functions."""
 
-        def parse_options(self, getter: Any) -> Value:
+        def parse_options(self, getter: Any) -> Value:  # noqa: ANN401  cni.getter, which engines need not import
             """Read the engine's own keys; mistakes go to the getter."""
 
         def plan(
@@ -58,14 +74,14 @@ if TYPE_CHECKING:
             node: NodeFile,
             siblings: Sequence[Record],
             deadline: Deadline,
-        ) -> Value:
+        ) -> Planned:
             """Look at the machine, changing nothing, and say what ADD would make.
 
             `siblings` are the container's other attachments. Raises PluginError
             where ADD cannot work.
             """
 
-        def attach(self, plan: Any, undo: Undo, deadline: Deadline) -> Attached:
+        def attach(self, plan: Any, undo: Undo, deadline: Deadline) -> Attached:  # noqa: ANN401  its own plan
             """Make what was planned; each effect registers its undo as it succeeds."""
 
         def detach(self, plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:

@@ -49,11 +49,16 @@ class Record(Value):
     netns: str = ""
     netns_id: str = ""
     created: int = 0  # seconds since the epoch
-    pod: Mapping[str, str] = {}  # noqa: RUF012  values are frozen
-    config: Mapping[str, Any] = {}  # noqa: RUF012  what ADD got, without prevResult
-    plan: Mapping[str, Any] = {}  # noqa: RUF012  the engine's own
-    result: Mapping[str, Any] = {}  # noqa: RUF012  this attachment's part, in the newest form
-    published: Mapping[str, Any] = {}  # noqa: RUF012  see attach.publish
+    pod: Mapping[str, str] = {}
+    config: Mapping[str, Any] = {}  # what ADD got, without prevResult
+    path: tuple[str, ...] = ()  # CNI_PATH, where ADD found the IPAM plugin
+    args: Mapping[str, str] = {}  # CNI_ARGS
+    ipam_type: str = ""
+    plan: Mapping[str, Any] = {}  # the engine's own
+    result: Mapping[str, Any] = {}  # this attachment's part, in the newest form
+    directory: str = ""  # the container's directory on the host
+    entry: Mapping[str, Any] = {}  # this interface's part of the file in that directory
+    device_info: Mapping[str, Any] = {}  # {"file", "info", "previous"} of the device-info file
     reason: str = ""  # why it is owed
 
 
@@ -113,16 +118,20 @@ class Store:
         for name in _names(f"{self.path}/{ATTACHMENTS}"):
             yield from self._in(f"{self.path}/{ATTACHMENTS}/{name}")
 
+    def has_debts(self) -> bool:
+        """Tell, at the cost of one listing, whether anything may be owed."""
+        return bool(_names(f"{self.path}/{DEBTS}"))
+
     def owed(self) -> list[Record]:
-        """Return the records whose clean-up is owed, oldest debt first."""
+        """Return the records whose clean-up is owed; what was tried longest ago comes first."""
         folder = f"{self.path}/{DEBTS}"
         debts = []
         for name in _names(folder):
             container, _, file = name.partition("+")
             record = _load(f"{self.path}/{ATTACHMENTS}/{container}/{file}")
             if record is not None and record.state == OWED:
-                debts.append(record)
-        return sorted(debts, key=lambda r: r.created)
+                debts.append((_age(f"{folder}/{name}"), name, record))
+        return [record for _, _, record in sorted(debts, key=lambda d: d[:2])]
 
     def _in(self, folder: str) -> Iterator[Record]:
         for name in _names(folder):
@@ -152,6 +161,13 @@ def _names(folder: str) -> list[str]:
         return []
 
 
+def _age(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:  # settled by another call meanwhile
+        return 0
+
+
 def _write(path: str, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -168,9 +184,14 @@ def _load(path: str) -> Record | None:
 
 
 def _to_json(record: Record) -> dict[str, Any]:
-    return {"format": FORMAT, **record.as_dict(), "key": record.key.as_dict()}
+    return {
+        "format": FORMAT,
+        **record.as_dict(),
+        "key": record.key.as_dict(),
+        "path": list(record.path),
+    }
 
 
 def _from_json(found: dict[str, Any]) -> Record:
     known = {name: value for name, value in found.items() if name in Record._fields}
-    return Record(**{**known, "key": Key(**found["key"])})
+    return Record(**{**known, "key": Key(**found["key"]), "path": tuple(found.get("path", ()))})

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 def parse_options(getter: Any) -> OvsConf:  # noqa: ANN401  the getter's type is cni's own business
     """Read this engine's keys of the netconf."""
-    from cni_userspace.engines.ovs_dpdk import conf
+    from cni_userspace.engines.ovs_dpdk.conf import parse_options as do
 
-    return conf.parse_options(getter)
+    return do(getter)
 
 
 def plan(
@@ -51,37 +51,37 @@ def plan(
 
 def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
     """Make directory, port and socket."""
-    from cni_userspace.engines.ovs_dpdk import make
+    from cni_userspace.engines.ovs_dpdk.make import attach as do
 
-    return make.attach(plan, undo, deadline)
+    return do(plan, undo, deadline)
 
 
 def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     """Remove port and socket."""
-    from cni_userspace.engines.ovs_dpdk import remove
+    from cni_userspace.engines.ovs_dpdk.remove import detach as do
 
-    return remove.detach(plan, key, deadline)
+    return do(plan, key, deadline)
 
 
 def clean_directory(plan: Mapping[str, Any], *, last: bool) -> list[str]:
     """Remove the container's directory where that is due."""
-    from cni_userspace.engines.ovs_dpdk import remove
+    from cni_userspace.engines.ovs_dpdk.remove import clean_directory as do
 
-    return remove.clean_directory(plan, last=last)
+    return do(plan, last=last)
 
 
 def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     """Compare switch and directory with the plan."""
-    from cni_userspace.engines.ovs_dpdk import inspect
+    from cni_userspace.engines.ovs_dpdk.inspect import check as do
 
-    return inspect.check(plan, key, deadline)
+    return do(plan, key, deadline)
 
 
 def status(conf: NetConf, node: NodeFile, deadline: Deadline) -> None:
     """Raise where an ADD with this config cannot work."""
-    from cni_userspace.engines.ovs_dpdk import look
+    from cni_userspace.engines.ovs_dpdk.look import status as do
 
-    look.status(conf, node, deadline)
+    do(conf, node, deadline)
 
 
 def place(conf: NetConf) -> str:
@@ -91,6 +91,6 @@ def place(conf: NetConf) -> str:
 
 def marked(place: str, deadline: Deadline) -> list[Marked]:
     """Return the attachments whose ports carry our marks."""
-    from cni_userspace.engines.ovs_dpdk import marks
+    from cni_userspace.engines.ovs_dpdk.marks import find as do
 
-    return marks.find(place, deadline)
+    return do(place, deadline)

@@ -84,7 +84,7 @@ def rundir_of(remote: str) -> str:
 
 
 def socket_dir(rundir: str, switch: dict[str, Any]) -> str:
-    """Return where vswitchd makes server sockets (other_config:vhost-sock-dir is relative to the run directory)."""
+    """Return where vswitchd makes server sockets: vhost-sock-dir is relative to the run directory."""
     below = mapping(switch["other_config"]).get("vhost-sock-dir", "").strip("/")
     return f"{rundir}/{below}".rstrip("/") if rundir else ""
 
@@ -98,7 +98,7 @@ def _obstacle(
     if switch["dpdk_initialized"] is not True:
         return (
             "DPDK is not initialised in this switch",
-            "ovs-vsctl set Open_vSwitch . other_config:dpdk-init=true, with hugepages; then restart ovs-vswitchd",
+            "ovs-vsctl set Open_vSwitch . other_config:dpdk-init=true; then restart ovs-vswitchd",
         )
     if options.interface_type not in atoms(switch["iface_types"]):
         return (

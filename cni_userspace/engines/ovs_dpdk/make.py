@@ -48,12 +48,6 @@ def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
             sandbox=plan.netns,
             socket_path=f"{plan.directory}/{plan.socket_name}",
         ),
-        device_info={
-            "type": "vhost-user",
-            "version": "1.1.0",
-            "vhost-user": {"mode": plan.container_mode, "path": plan.container_socket},
-        },
-        directory="" if plan.in_place else plan.directory,
     )
 
 
@@ -120,7 +114,7 @@ def _reachable(plan: Plan, directory: dirfd.Directory) -> None:
         raise UnreachableError(
             "ovs-vswitchd cannot reach the socket's directory, so the port would never connect",
             details=f"{plan.switch_path}: {obstacle}",
-            hint="choose a `sharedDir` that vswitchd's user may traverse and that is mounted into its container, "
+            hint="choose a `sharedDir` that its user may traverse and that is mounted into its container, "
             "or widen it with `group` and `dirMode`",
         )
 

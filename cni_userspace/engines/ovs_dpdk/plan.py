@@ -8,7 +8,7 @@ directory is reached through a short link, or refused.
 
 from __future__ import annotations
 
-from cni_userspace.attach import naming
+from cni_userspace.attach import naming, publish
 from cni_userspace.attach.store import Key
 from cni_userspace.errors import ConflictError, InvalidConfigError
 from cni_userspace.value import Value
@@ -83,6 +83,21 @@ class Plan(Value):
     def container_mode(self) -> str:
         """Return the role of the container's application."""
         return "server" if self.interface_type == CLIENT_TYPE else "client"
+
+    @property
+    def device_info(self) -> dict[str, object]:
+        """Return the NPWG device-info (device-info-spec 1.1.0); its paths are the container's."""
+        return publish.device_info(self.container_mode, self.container_socket)
+
+    @property
+    def shared_directory(self) -> str:
+        """Return the container's own directory, "" where the socket stays in the switch's."""
+        return "" if self.in_place else self.directory
+
+    @property
+    def socketfile(self) -> str:
+        """Return the socket's name in the container's directory."""
+        return self.socket_name
 
 
 def pod_of(args: Mapping[str, str]) -> dict[str, str]:

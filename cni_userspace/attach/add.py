@@ -1,0 +1,180 @@
+"""ADD: from a request to an attachment on record and its result.
+
+Owns the order. The record is written before the first effect; each effect
+registers its undo; a failure takes everything back, and what would not go
+back is owed on the record. Never repairs in place: an ADD that finds the ruins
+of a killed one clears them first.
+"""
+
+from __future__ import annotations
+
+from time import time
+
+from cni_userspace.attach import announce
+from cni_userspace.attach.delete import take_down
+from cni_userspace.attach.store import ADDING, ATTACHED, OWED, Record
+from cni_userspace.attach.undo import Undo, describe
+from cni_userspace.cni import ipam
+from cni_userspace.cni.result import Result, merge, parse, render
+from cni_userspace.errors import ConflictError, PluginError
+from cni_userspace.host import netns
+from cni_userspace.host.deadline import Deadline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from cni_userspace.attach.call import Call
+    from cni_userspace.attach.engine import Attached, Planned
+
+LOCK_SECONDS = 20
+NEWEST = "1.1.0"
+
+
+def add(call: Call) -> dict[str, Any]:
+    """Attach; return the CNI result in the config's version. Raises PluginError with nothing left behind."""
+    previous = None if call.conf.prev_result is None else parse(call.conf.prev_result, "prevResult")
+    netns.require(call.request.netns)
+    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+        siblings = _siblings(call)
+        _refuse_duplicates(call, siblings)
+        plan = call.engine.plan(call.request, call.conf, call.node, siblings, Deadline(call.conf.timeout))
+        record = _record(call, plan)
+        undo = Undo()
+        call.store.write(record)
+        try:
+            result = _make(call, record, plan, siblings, undo)
+        except BaseException as error:
+            _take_back(call, record, undo, error)
+            raise
+    return render(merge(previous, result), call.conf.cni_version)
+
+
+def _siblings(call: Call) -> list[Record]:
+    """Return the container's other attachments; clear the ruins of an earlier ADD of this one."""
+    records = call.store.of_container(call.request.container_id)
+    ours = [r for r in records if r.key == call.key]
+    for ruin in ours:
+        if ruin.state == ATTACHED:
+            raise ConflictError(
+                "the attachment exists already",
+                details=f"container {ruin.key.container_id} has {ruin.key.ifname} of {ruin.key.network}",
+                hint="the runtime must DEL before it ADDs again",
+            )
+        call.log.warning("clearing what an unfinished call left", state=ruin.state)
+        failures = take_down(ruin, call.engine, call.store, records)
+        if failures:
+            raise ConflictError(
+                "an earlier attachment is not yet cleaned up",
+                details="; ".join(failures),
+                hint="`userspace gc` shows what is owed",
+            )
+    return [r for r in records if r.key != call.key]
+
+
+def _refuse_duplicates(call: Call, siblings: Sequence[Record]) -> None:
+    """Refuse an interface name that the container has: as a record or as a kernel device."""
+    ifname = call.request.ifname
+    for other in siblings:
+        if other.key.ifname == ifname and other.state == ATTACHED:
+            raise ConflictError(
+                f"the container has an interface {ifname} already",
+                details=f"it belongs to the network {other.key.network}",
+            )
+    if netns.has_interface(call.request.netns, ifname):
+        raise ConflictError(
+            f"the container has an interface {ifname} already",
+            details=f"a kernel interface of that name is in {call.request.netns}",
+        )
+
+
+def _record(call: Call, plan: Planned) -> Record:
+    file, info = call.conf.device_info_file, plan.device_info
+    config = {k: v for k, v in call.conf.raw.items() if k != "prevResult"}
+    return Record(
+        key=call.key,
+        state=ADDING,
+        engine=call.conf.engine,
+        netns=call.request.netns,
+        netns_id=netns.identity(call.request.netns),
+        created=int(time()),
+        config=config,
+        path=call.request.path,
+        args=call.request.args,
+        ipam_type=call.conf.ipam_type,
+        plan=plan.as_dict(),
+        directory=plan.shared_directory,
+        device_info={"file": file, "info": info} if file and info else {},
+    )
+
+
+def _make(
+    call: Call,
+    record: Record,
+    plan: Planned,
+    siblings: Sequence[Record],
+    undo: Undo,
+) -> Result:
+    addresses = _addresses(call, undo)
+    attached = call.engine.attach(plan, undo, Deadline(call.conf.timeout))
+    result = merge(None, _result(call, attached, addresses))
+    finished = record.replace(
+        state=ATTACHED,
+        plan=attached.plan,
+        result=render(result, NEWEST),
+        entry=announce.entry(plan, result, call.key),
+    )
+    finished = _announce(finished, siblings, undo)
+    call.store.write(finished)
+    return result
+
+
+def _addresses(call: Call, undo: Undo) -> Result:
+    """Have IPAM assign addresses; its DEL is due even when its ADD fails (specification, section 4)."""
+    kind = call.conf.ipam_type
+    if not kind:
+        return Result()
+    request = call.request.replace(config=call.conf.raw)
+    undo.add("IPAM", lambda: ipam.delete(request, kind))
+    return ipam.add(request, kind)
+
+
+def _result(call: Call, attached: Attached, addresses: Result) -> Result:
+    """Return our part of the result: exactly one interface with a sandbox, the IPs on it."""
+    return Result(
+        interfaces=(*attached.host, attached.container),
+        ips=addresses.ips,
+        routes=addresses.routes,
+        dns=call.conf.raw.get("dns") or addresses.dns,
+    )
+
+
+def _announce(record: Record, siblings: Sequence[Record], undo: Undo) -> Record:
+    """Tell the container: the device-info file that the runtime named, the file beside the socket.
+
+    Returns the record with what the way back of the former needs.
+    """
+    if record.device_info:
+        undo.add("device-info file", lambda: announce.withdraw(record))
+        record = announce.write(record)
+    if record.directory:
+        undo.add("interfaces file", lambda: announce.refresh(record.directory, siblings))
+        announce.refresh(record.directory, (*siblings, record))
+    return record
+
+
+def _take_back(call: Call, record: Record, undo: Undo, error: BaseException) -> None:
+    """Undo everything; keep as owed what would not go."""
+    failures = undo.run()
+    if not failures:
+        call.store.delete(record.key)
+        return
+    reason = "; ".join(failures)
+    call.log.error("a failed ADD could not be taken back wholly", reason=reason)
+    if isinstance(error, PluginError):
+        error.details = f"{error.details}; not taken back, and owed: {reason}".lstrip("; ")
+    try:
+        call.store.write(record.replace(state=OWED, reason=reason))
+    except PluginError as unwritten:
+        call.log.error("the debt could not be noted", reason=describe(unwritten))  # noqa: TRY400  not logging's

@@ -1,0 +1,156 @@
+"""DEL: taking an attachment away, whatever is left of it.
+
+Owns that DEL gets there from the record or, where none is left, from the
+marks; that every step is tried although others fail; and that what could not
+be finished stays on record as owed, because many runtimes call DEL only once.
+Needs no key of the netconf: Multus 4.2 strips them (see docs/explanation).
+"""
+
+from __future__ import annotations
+
+from cni_userspace.attach import announce
+from cni_userspace.attach.store import OWED
+from cni_userspace.attach.undo import describe
+from cni_userspace.cni import ipam
+from cni_userspace.cni.request import Request
+from cni_userspace.errors import PluginError, SwitchError, TryAgainError
+from cni_userspace.host.deadline import Deadline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from cni_userspace.attach.call import Call
+    from cni_userspace.attach.engine import Engine, Marked
+    from cni_userspace.attach.store import Record, Store
+
+LOCK_SECONDS = 20
+STEP_SECONDS = 10
+
+
+def delete(call: Call) -> None:
+    """Detach; a repeat, and anything missing, is success.
+
+    Raises TryAgainError (code 11) when something would not go; it is owed then.
+    """
+    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+        records = call.store.of_container(call.request.container_id)
+        record = next((r for r in records if r.key == call.key), None)
+        if record is None:
+            failures = _without_record(call)
+            call.store.delete(call.key)
+        else:
+            failures = take_down(record, call.engine, call.store, records)
+    if failures:
+        raise TryAgainError(
+            "the attachment could not be removed wholly",
+            details="; ".join(failures),
+            hint="the rest is owed: any later call of the plugin, or `userspace gc --yes`, finishes it",
+        )
+
+
+def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Record]) -> list[str]:
+    """Remove what a record stands for, and the record; return what would not go.
+
+    `records` are all of the container; its lock must be held. What would not
+    go leaves the record, as owed.
+    """
+    others = [r for r in records if r.key != record.key]
+    failures = engine.detach(record.plan, record.key, Deadline(STEP_SECONDS))
+    failures += _release(record)
+    failures += _unannounce(record, others)
+    last = not any(r.directory == record.directory for r in others)
+    failures += engine.clean_directory(record.plan, last=last)
+    if not failures:
+        store.delete(record.key)
+        return []
+    try:
+        store.write(record.replace(state=OWED, reason="; ".join(failures)))
+    except PluginError as error:
+        failures.append(describe(error))
+    return failures
+
+
+def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
+    """Remove what only the marks still know; return what would not go."""
+    with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
+        return _take_marked(found, engine, store)
+
+
+def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
+    failures = engine.detach(found.plan, found.key, Deadline(STEP_SECONDS))
+    directory = found.plan.get("directory", "")
+    others = store.of_container(found.key.container_id)
+    others = [r for r in others if r.key != found.key]
+    if directory and not found.plan.get("in_place"):
+        failures += _attempt("interfaces file", lambda: announce.refresh(directory, others))
+    last = not any(r.directory == directory for r in others)
+    return failures + engine.clean_directory(found.plan, last=last)
+
+
+def _without_record(call: Call) -> list[str]:
+    """Remove what the marks know of an attachment that has no record."""
+    failures = []
+    place = call.engine.place(call.conf)
+    try:
+        marked = call.engine.marked(place, Deadline(STEP_SECONDS))
+    except (SwitchError, TimeoutError, OSError) as error:
+        # Nothing is known of this attachment. A node without a switch has none.
+        call.log.warning("no record, and no marks to be read", place=place, reason=describe(error))
+        marked = []
+    for found in marked:
+        if found.key == call.key:
+            failures += _take_marked(found, call.engine, call.store)
+    return failures + _release_unknown(call)
+
+
+def _release(record: Record) -> list[str]:
+    """Have the addresses released, with the config that ADD got."""
+    if not record.ipam_type:
+        return []
+    request = Request(
+        command="DEL",
+        container_id=record.key.container_id,
+        netns=record.netns,
+        ifname=record.key.ifname,
+        path=record.path,
+        args=record.args,
+        config=record.config,
+    )
+    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type))
+
+
+def _release_unknown(call: Call) -> list[str]:
+    """Have IPAM release by the config at hand, as the specification asks.
+
+    A config stripped to `ipam.type` releases nothing, and the addresses were
+    released with the record, so its failure is not ours.
+    """
+    if not call.conf.ipam_type:
+        return []
+    request = call.request.replace(config=call.conf.raw)
+    failures = _attempt("IPAM", lambda: ipam.delete(request, call.conf.ipam_type))
+    asked = call.conf.raw.get("ipam")
+    stripped = not isinstance(asked, dict) or set(asked) <= {"type"}
+    if failures and stripped:
+        call.log.warning("IPAM could not work with the stripped config", reason=failures[0])
+        return []
+    return failures
+
+
+def _unannounce(record: Record, others: Sequence[Record]) -> list[str]:
+    failures = []
+    if record.device_info:
+        failures += _attempt("device-info file", lambda: announce.withdraw(record))
+    if record.directory:
+        failures += _attempt("interfaces file", lambda: announce.refresh(record.directory, others))
+    return failures
+
+
+def _attempt(what: str, step: Any) -> list[str]:  # noqa: ANN401  any call without arguments
+    try:
+        step()
+    except (PluginError, OSError) as error:
+        return [f"{what}: {describe(error)}"]
+    return []
