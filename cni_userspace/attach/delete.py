@@ -13,7 +13,7 @@ from cni_userspace.attach.store import OWED
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni import ipam
 from cni_userspace.cni.request import Request
-from cni_userspace.errors import PluginError, SwitchError, TryAgainError
+from cni_userspace.errors import ConflictError, PluginError, SwitchError, TryAgainError
 from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
     others = store.of_container(found.key.container_id)
     others = [r for r in others if r.key != found.key]
     if directory and not found.plan.get("in_place"):
-        failures += _attempt("interfaces file", lambda: announce.refresh(directory, others))
+        failures += _refresh(directory, others)
     last = not any(r.directory == directory for r in others)
     return failures + engine.clean_directory(found.plan, last=last)
 
@@ -144,8 +144,20 @@ def _unannounce(record: Record, others: Sequence[Record]) -> list[str]:
     if record.device_info:
         failures += _attempt("device-info file", lambda: announce.withdraw(record))
     if record.directory:
-        failures += _attempt("interfaces file", lambda: announce.refresh(record.directory, others))
+        failures += _refresh(record.directory, others)
     return failures
+
+
+def _refresh(directory: str, others: Sequence[Record]) -> list[str]:
+    """Rewrite the file beside the sockets. What the pod planted in its place must not hold up a DEL."""
+
+    def step() -> None:
+        try:
+            announce.refresh(directory, others)
+        except ConflictError:
+            pass
+
+    return _attempt("interfaces file", step)
 
 
 def _attempt(what: str, step: Any) -> list[str]:  # noqa: ANN401  any call without arguments

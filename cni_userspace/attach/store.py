@@ -118,6 +118,12 @@ class Store:
         for name in _names(f"{self.path}/{ATTACHMENTS}"):
             yield from self._in(f"{self.path}/{ATTACHMENTS}/{name}")
 
+    def unreadable(self) -> list[str]:
+        """Return the record files that cannot be read, torn by a power cut for example."""
+        root = f"{self.path}/{ATTACHMENTS}"
+        files = [f"{root}/{folder}/{name}" for folder in _names(root) for name in _names(f"{root}/{folder}")]
+        return [file for file in files if file.endswith(".json") and _load(file) is None]
+
     def has_debts(self) -> bool:
         """Tell, at the cost of one listing, whether anything may be owed."""
         return bool(_names(f"{self.path}/{DEBTS}"))

@@ -1,0 +1,75 @@
+"""The operator's command line: what a person runs as `userspace`.
+
+Owns the choice of the command, and the one place where an error becomes text
+for a person: one line on stderr with details and hint, exit code 1. Never a
+traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cni_userspace import __version__
+from cni_userspace.cni import nodefile
+from cni_userspace.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = """\
+A CNI plugin for userspace networks. Container runtimes call it with
+CNI_COMMAND set; the commands below are for people."""
+EPILOG = """\
+By hand, an attachment is made with cnitool: see docs/tutorial.
+Exit codes: 0 success, 1 the command failed, 2 wrong usage."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; return the exit code."""
+    try:
+        return _run(_parser().parse_args(argv or ["--help"]))
+    except PluginError as error:
+        lines = [f"userspace: {error.msg}", error.details, f"hint: {error.hint}" if error.hint else ""]
+        print("\n  ".join(line for line in lines if line), file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a reader such as head has enough
+    except OSError as error:
+        print(f"userspace: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("userspace: interrupted", file=sys.stderr)
+    return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "gc":
+        from cni_userspace.node import gc
+
+        return gc.run(options, nodefile.load(os.environ))
+    from cni_userspace.node import validate
+
+    if options.command == "schema":
+        return validate.print_schema()
+    return validate.run(options.files, output=options.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="userspace",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"userspace {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    checker = commands.add_parser("validate", help="check network configurations before they are used")
+    checker.add_argument("files", nargs="+", metavar="FILE", help="netconf, conflist or NAD, JSON or YAML")
+    checker.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+    commands.add_parser("schema", help="print the JSON Schema of the network configuration")
+    gc = commands.add_parser("gc", help="list (and with --yes remove) what no runtime asks for any more")
+    from cni_userspace.node.gc import arguments
+
+    arguments(gc)
+    return parser

@@ -1,0 +1,207 @@
+"""`userspace gc`: the sweep outside CNI, for what no runtime asks for any more.
+
+Owns the judgement, from records, marks and live network namespaces, of what
+is left over. Only shows it unless told to act; what lives, and what bears no
+mark of ours, is never touched. Multus sends CNI's own GC for the cluster
+network alone, so secondary networks depend on this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+from cni_userspace import engines
+from cni_userspace.attach import gc as sweep
+from cni_userspace.attach.delete import remove_marked
+from cni_userspace.attach.store import ATTACHED, OWED, Store
+from cni_userspace.attach.undo import describe
+from cni_userspace.errors import PluginError
+from cni_userspace.host.deadline import Deadline
+from cni_userspace.node import intel, live
+from cni_userspace.node.table import table
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Iterator
+
+    from cni_userspace.attach.engine import Marked
+    from cni_userspace.attach.store import Record
+    from cni_userspace.cni.nodefile import NodeFile
+
+Kind = Literal["owed", "dead", "interrupted", "unrecorded", "torn", "intel"]
+SECONDS = 5
+DEFAULT_DATABASE = "unix:/var/run/openvswitch/db.sock"
+WHY = {
+    "owed": "a DEL could not finish",
+    "dead": "its network namespace is gone",
+    "interrupted": "an ADD died half-way, and its namespace lives",
+    "unrecorded": "marked as ours without a record, and its namespace lives",
+    "torn": "a record that cannot be read",
+    "intel": "looks like Intel's userspace plugin's; nobody marked it",
+}
+ACTED_ON = ("owed", "dead", "torn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that nobody may be using any more."""
+
+    kind: Kind
+    container: str
+    ifname: str
+    network: str
+    what: str
+    outcome: str = "left alone"
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--yes", action="store_true", help="remove what is owed, dead or torn")
+    parser.add_argument("--db", action="append", default=[], help="look at this database too (unix:, tcp:)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
+
+
+def run(options: Namespace, node: NodeFile) -> int:
+    """List the left-overs, and with --yes remove them; 1 when something would not go."""
+    store = Store(node.state_dir)
+    complaints: list[str] = []
+    findings = [*_recorded(store, yes=options.yes)]
+    places = _places(store, node, options.db)
+    findings += _marked(store, places, complaints, yes=options.yes)
+    findings += _torn(store, yes=options.yes)
+    findings += _intel(places, complaints)
+    failed = any(f.outcome.startswith("failed") for f in findings)
+    if options.output == "json":
+        print(json.dumps({"findings": [asdict(f) for f in findings], "unread": complaints}, indent=2))
+    else:
+        _show(findings, complaints, yes=options.yes)
+    return 1 if failed else 0
+
+
+def _recorded(store: Store, *, yes: bool) -> Iterator[Finding]:
+    living = live.inodes()
+    for record in list(store.all()):
+        kind = _judge(record, living)
+        if kind:
+            outcome = "left alone" if kind == "interrupted" else _act(record, store, yes=yes)
+            yield _finding(kind, record, _what(record), outcome)
+
+
+def _judge(record: Record, living: frozenset[int]) -> Kind | None:
+    if record.state == OWED:
+        return "owed"
+    if not live.lives(record.netns, record.netns_id, living):
+        return "dead"
+    return None if record.state == ATTACHED else "interrupted"
+
+
+def _act(record: Record, store: Store, *, yes: bool) -> str:
+    if not yes:
+        return "would be removed"
+    try:
+        failures = sweep.remove_record(record, engines.load(record.engine), store)
+    except PluginError as error:
+        failures = [describe(error)]
+    return f"failed: {'; '.join(failures)}" if failures else "removed"
+
+
+def _what(record: Record) -> str:
+    port, place = record.plan.get("port", "?"), record.plan.get("place", "?")
+    return f"port {port} in {place}" + (f" ({record.reason})" if record.reason else "")
+
+
+def _finding(kind: Kind, found: Record | Marked, what: str, outcome: str) -> Finding:
+    key = found.key
+    return Finding(
+        kind=kind,
+        container=key.container_id,
+        ifname=key.ifname,
+        network=key.network,
+        what=what,
+        outcome=outcome,
+    )
+
+
+def _places(store: Store, node: NodeFile, asked: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every (engine, place) where marks of ours may stand."""
+    default = node.defaults.get("socket_file", DEFAULT_DATABASE)
+    default = default if ":" in default else f"unix:{default}"
+    places = {("ovs-dpdk", remote) for remote in (default, *asked)}
+    places |= {(r.engine, r.plan["place"]) for r in store.all() if r.plan.get("place")}
+    return sorted(places)
+
+
+def _marked(
+    store: Store,
+    places: list[tuple[str, str]],
+    complaints: list[str],
+    *,
+    yes: bool,
+) -> Iterator[Finding]:
+    living = live.inodes()
+    for engine_name, place in places:
+        engine = engines.load(engine_name)
+        try:
+            marked = engine.marked(place, Deadline(SECONDS))
+        except (PluginError, OSError) as error:
+            complaints.append(describe(error))
+            continue
+        for found in marked:
+            if store.read(found.key) is not None:
+                continue
+            what = f"port {found.plan.get('port', '?')} in {place}"
+            if live.lives(found.netns, found.netns_id, living):
+                yield _finding("unrecorded", found, what, "left alone")
+                continue
+            outcome = "would be removed"
+            if yes:
+                failures = remove_marked(found, engine, store)
+                outcome = f"failed: {'; '.join(failures)}" if failures else "removed"
+            yield _finding("dead", found, what, outcome)
+
+
+def _torn(store: Store, *, yes: bool) -> Iterator[Finding]:
+    for path in store.unreadable():
+        outcome = "would be removed"
+        if yes:
+            os.unlink(path)
+            outcome = "removed"
+        container = os.path.basename(os.path.dirname(path))
+        yield Finding(kind="torn", container=container, ifname="", network="", what=path, outcome=outcome)
+
+
+def _intel(places: list[tuple[str, str]], complaints: list[str]) -> Iterator[Finding]:
+    found = list(intel.saved_files())
+    for engine, place in places:
+        if engine == "ovs-dpdk":
+            try:
+                found += intel.ports(place, SECONDS)
+            except (PluginError, OSError) as error:
+                if describe(error) not in complaints:
+                    complaints.append(describe(error))
+    for leftover in found:
+        yield Finding(
+            kind="intel",
+            container=leftover.container,
+            ifname=leftover.ifname,
+            network="",
+            what=leftover.what,
+        )
+
+
+def _show(findings: list[Finding], complaints: list[str], *, yes: bool) -> None:
+    for complaint in complaints:
+        print(f"not looked at: {complaint}", file=sys.stderr)
+    if not findings:
+        print("nothing is left over")
+        return
+    rows = [(f.kind, f.container[:20], f.ifname, f.network, f.what, f.outcome) for f in findings]
+    print(table(("KIND", "CONTAINER", "INTERFACE", "NETWORK", "WHAT", "OUTCOME"), rows))
+    for kind in dict.fromkeys(f.kind for f in findings):
+        print(f"{kind}: {WHY[kind]}")
+    if not yes and any(f.kind in ACTED_ON for f in findings):
+        print("\nNothing was changed. `userspace gc --yes` removes what is owed, dead or torn.")
