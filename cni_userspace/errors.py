@@ -73,6 +73,12 @@ class InvalidConfigError(PluginError):
         self.mistakes = tuple(mistakes)
 
 
+class OwnNetnsError(PluginError):
+    """CNI_NETNS is the plugin's own network namespace."""
+
+    code = 8
+
+
 class TryAgainError(PluginError):
     """Something is busy or down for now; the same call may succeed later."""
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cni_userspace.attach.call import Call
     from cni_userspace.attach.engine import Attached, Planned
 
-LOCK_SECONDS = 20
+LOCK_SECONDS = 15
 NEWEST = "1.1.0"
 
 
@@ -36,6 +36,8 @@ def add(call: Call) -> dict[str, Any]:
     """Attach; return the CNI result in the config's version. Raises PluginError with nothing left behind."""
     previous = None if call.conf.prev_result is None else parse(call.conf.prev_result, "prevResult")
     netns.require(call.request.netns)
+    if not call.request.netns_override:
+        netns.refuse_own(call.request.netns)
     with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
         siblings = _siblings(call)
         _refuse_duplicates(call, siblings)
@@ -131,13 +133,25 @@ def _make(
 
 
 def _addresses(call: Call, undo: Undo) -> Result:
-    """Have IPAM assign addresses; its DEL is due even when its ADD fails (specification, section 4)."""
+    """Have IPAM assign addresses; its DEL is due even when its ADD fails (specification, section 4).
+
+    Where both fail nothing was assigned that anybody could release, so nothing
+    is owed: an IPAM plugin that only ever fails must not keep a pod for ever.
+    """
     kind = call.conf.ipam_type
     if not kind:
         return Result()
     request = call.request.replace(config=call.conf.raw)
+    try:
+        assigned = ipam.add(request, kind)
+    except PluginError:
+        try:
+            ipam.delete(request, kind)
+        except PluginError as error:
+            call.log.warning("IPAM failed to release what it failed to assign", reason=describe(error))
+        raise
     undo.add("IPAM", lambda: ipam.delete(request, kind))
-    return ipam.add(request, kind)
+    return assigned
 
 
 def _result(call: Call, attached: Attached, addresses: Result) -> Result:

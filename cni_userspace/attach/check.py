@@ -35,6 +35,8 @@ def check(call: Call) -> None:
             mistakes=["prevResult: is missing; the runtime hands in what ADD returned"],
         )
     previous = parse(call.conf.prev_result, "prevResult")
+    if not call.request.netns_override:
+        netns.refuse_own(call.request.netns)
     with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
         records = call.store.of_container(call.request.container_id)
         record = next((r for r in records if r.key == call.key), None)

@@ -41,6 +41,7 @@ class Request(Value):
     path: tuple[str, ...] = ()
     args: Mapping[str, str]
     config: Mapping[str, Any]
+    netns_override: bool = False  # CNI_NETNS may be the plugin's own
 
 
 def is_identifier(text: str) -> bool:
@@ -118,6 +119,7 @@ def parse_environment(environ: Mapping[str, str]) -> Request:
         path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
         args=parse_args(environ.get("CNI_ARGS", "")) if "CNI_IFNAME" in needed else {},
         config={},
+        netns_override=environ.get("CNI_NETNS_OVERRIDE", "").upper() in ("TRUE", "1"),
     )
 
 

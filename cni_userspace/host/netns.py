@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from cni_userspace.errors import UnknownContainerError
+from cni_userspace.errors import OwnNetnsError, UnknownContainerError
 
 SELF = "/proc/self/ns/net"
 SIOCGIFINDEX = 0x8933  # linux/sockios.h
@@ -44,6 +44,16 @@ def require(path: str) -> str:
             hint="the runtime makes it before it calls the plugin; by hand: ip netns add",
         )
     return found
+
+
+def refuse_own(path: str) -> None:
+    """Raise OwnNetnsError (code 8, as the Go skeleton does) where the namespace is this process's own."""
+    if identity(path) == identity(SELF):
+        raise OwnNetnsError(
+            "CNI_NETNS is the plugin's own network namespace",
+            details=f"CNI_NETNS {path}",
+            hint="a container has a namespace of its own; CNI_NETNS_OVERRIDE=1 permits this one",
+        )
 
 
 def has_interface(path: str, name: str) -> bool:
