@@ -51,9 +51,13 @@ def main() -> int:
             answer = _serve(request)
     except Exception as error:  # noqa: BLE001  the boundary: no traceback reaches the runtime
         answer = _error_json(_as_plugin_error(error), version)
-    if answer is not None:
-        sys.stdout.write(dumps(answer) + "\n")
-    return 1 if answer and "code" in answer else 0
+    if answer is None:
+        return 0
+    try:
+        os.write(1, dumps(answer).encode() + b"\n")
+    except OSError:  # the runtime has gone: it will call DEL
+        return 1
+    return 1 if "code" in answer else 0
 
 
 def _serve(request: Request) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cni_userspace.attach.engine import Engine, Marked
     from cni_userspace.attach.store import Record, Store
 
-LOCK_SECONDS = 20
+LOCK_SECONDS = 15
 STEP_SECONDS = 10
 
 
@@ -102,7 +102,8 @@ def _without_record(call: Call) -> list[str]:
     for found in marked:
         if found.key == call.key:
             failures += _take_marked(found, call.engine, call.store)
-    return failures + _release_unknown(call)
+    _release_unknown(call)
+    return failures
 
 
 def _release(record: Record) -> list[str]:
@@ -121,22 +122,18 @@ def _release(record: Record) -> list[str]:
     return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type))
 
 
-def _release_unknown(call: Call) -> list[str]:
+def _release_unknown(call: Call) -> None:
     """Have IPAM release by the config at hand, as the specification asks.
 
-    A config stripped to `ipam.type` releases nothing, and the addresses were
-    released with the record, so its failure is not ours.
+    What ADD was assigned is released with its record, so a failure here is
+    told and passed over: a config that Multus stripped to `ipam.type`, or one
+    that never worked, must not make DEL fail for ever.
     """
     if not call.conf.ipam_type:
-        return []
+        return
     request = call.request.replace(config=call.conf.raw)
-    failures = _attempt("IPAM", lambda: ipam.delete(request, call.conf.ipam_type))
-    asked = call.conf.raw.get("ipam")
-    stripped = not isinstance(asked, dict) or set(asked) <= {"type"}
-    if failures and stripped:
-        call.log.warning("IPAM could not work with the stripped config", reason=failures[0])
-        return []
-    return failures
+    for failure in _attempt("IPAM", lambda: ipam.delete(request, call.conf.ipam_type)):
+        call.log.warning("there is no record, and IPAM released nothing", reason=failure)
 
 
 def _unannounce(record: Record, others: Sequence[Record]) -> list[str]:

@@ -106,6 +106,7 @@ def _step(fd: int, part: str, *, create: bool) -> int:
             raise
     try:
         os.mkdir(part, 0o755, dir_fd=fd)
+        os.chmod(part, 0o755, dir_fd=fd)  # whatever the runtime's umask is
     except FileExistsError:  # another call made it meanwhile
         pass
     return os.open(part, STEP, dir_fd=fd)
