@@ -1,18 +1,111 @@
-"""Bounds: what the node file lets a netconf name."""
+"""Bounds: what the node file lets a netconf name.
+
+A NetworkAttachmentDefinition can be written by a tenant, and its keys act as
+root on the node. With `allow` in the node file, a netconf may name what is
+listed there, the node file's own defaults and the built-in ones; without it,
+nothing is bounded. One rule stands always: a kubeconfig whose users run
+programs is refused, for it would run them as root.
+
+Paths are compared after their links are resolved, and as a whole: a directory
+inside an allowed one is another directory.
+"""
 
 from __future__ import annotations
 
+import os
+
+from cni_userspace.cni import forms
+from cni_userspace.cni.getter import shown
+from cni_userspace.cni.netconf import DEFAULT_SHARED_DIR
+from cni_userspace.cni.nodefile import default
+from cni_userspace.errors import BoundsError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cni_userspace.cni.netconf import NetConf
-    from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.cni.nodefile import Allow, NodeFile
+
+FIELDS = {  # the kind in `allow` -> the field of Allow
+    "sharedDirs": "shared_dirs",
+    "bridges": "bridges",
+    "databases": "databases",
+    "kubeconfigs": "kubeconfigs",
+    "configurationPaths": "configuration_paths",
+    "logFiles": "log_files",
+    "pfs": "pfs",
+}
 
 
 def check(conf: NetConf, node: NodeFile) -> None:
-    """Raise BoundsError for everything that the node file does not allow, all at once."""
-    del conf, node
+    """Raise BoundsError for everything that the node file does not allow, all at once.
+
+    Call it after `netconf.parse` and before anything is done for an ADD.
+    """
+    found = violations(conf, node)
+    if found:
+        raise BoundsError(
+            "the network configuration names what this node does not allow",
+            details="; ".join(found),
+            hint=f"`allow` in {node.path} says what it may name" if node.allow else "",
+        )
+
+
+def violations(conf: NetConf, node: NodeFile) -> list[str]:
+    """Return one line for each thing that is not allowed, with its key."""
+    named = [
+        ("sharedDirs", "sharedDir", conf.shared_dir, DEFAULT_SHARED_DIR),
+        ("kubeconfigs", "kubeconfig", conf.kubeconfig, ""),
+        ("configurationPaths", "configuration_path", conf.configuration_path, ""),
+        ("logFiles", "logFile", conf.log_file, ""),
+        *getattr(conf.options, "named", tuple)(),
+    ]
+    found = [
+        f"`{key}`: {shown(value)} is not among `allow.{kind}`"
+        for kind, key, value, built_in in named
+        if value and not _allowed(kind, key, value, built_in, node)
+    ]
+    readable = conf.kubeconfig and _allowed("kubeconfigs", "kubeconfig", conf.kubeconfig, "", node)
+    if readable:
+        from cni_userspace.cni import kubeconfig  # only where one is named
+
+        wrong = kubeconfig.runs_programs(conf.kubeconfig)
+        found += [f"`kubeconfig`: {shown(conf.kubeconfig)} {wrong}"] if wrong else []
+    return found
 
 
 def allows_file(path: str, node: NodeFile) -> bool:
     """Tell whether `configuration_path` may name this file."""
-    return bool(path) and node.allow is None
+    return _allowed("configurationPaths", "configuration_path", path, "", node)
+
+
+def _allowed(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> bool:
+    if node.allow is None:
+        return True
+    set_here = default(node, key)
+    more = [text for text in (built_in, set_here) if text and isinstance(text, str)]
+    if kind in ("bridges", "pfs"):
+        return value in more or any(_matches(value, pattern) for pattern in _listed(node.allow, kind))
+    return _resolved(value) in map(_resolved, (*more, *_listed(node.allow, kind)))
+
+
+def _listed(allow: Allow, kind: str) -> Iterable[str]:
+    return getattr(allow, FIELDS[kind])  # type: ignore[no-any-return]  # every field is a tuple of strings
+
+
+def _resolved(text: str) -> str:
+    """Return a path, or the path in a database's address, with its links resolved."""
+    plain = forms.plain_remote(text)
+    return os.path.realpath(plain[5:]) if plain.startswith("unix:") else plain
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if not any(c in pattern for c in "*?["):
+        return name == pattern
+    if "[" in pattern or "?" in pattern or pattern.count("*") > 1:
+        from fnmatch import fnmatchcase  # imports `re`: only for rare patterns
+
+        return fnmatchcase(name, pattern)
+    head, _, tail = pattern.partition("*")
+    return len(name) >= len(head) + len(tail) and name.startswith(head) and name.endswith(tail)

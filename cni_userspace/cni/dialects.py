@@ -50,11 +50,6 @@ class Side:
         return [self.top, *self.parts.values()]
 
 
-def is_intel(getter: Getter) -> bool:
-    """Tell whether a netconf is written in Intel's words."""
-    return any(getter.find(key)[1] is not MISSING for key in ("host", "container"))
-
-
 def translate(getter: Getter) -> tuple[Source, Source, list[Getter]]:
     """Return Intel's words as native keys, its defaults, and the getters that were used.
 
@@ -83,9 +78,10 @@ def _host(host: Side, native: Source) -> None:
         host.top.problems.refuse(path, net_type, NO_INTERFACE)
     for (part, key), name in NATIVE.items():
         path, value = host.parts[part].find(key)
-        if value is MISSING or value == "" or (name == "vlan" and value == 0 and value is not False):
+        given = value if name == "vlan" else host.parts[part].text(key)
+        if given is MISSING or given == "" or (name == "vlan" and given == 0 and given is not False):
             continue  # Go's zero value: not given
-        _put(native, name, path, value)
+        _put(native, name, path, given)
     host.parts["bridge"].integer("bridgeId", 0, 2**31 - 1)  # deprecated, and VPP's
 
 

@@ -122,7 +122,8 @@ def _tcp(text: str) -> str:
         return "names no tcp:HOST:PORT"
     if (":" in bare) != bracketed:
         return "names no tcp:HOST:PORT; an IPv6 address, and nothing else, goes into brackets"
-    fine = port and DIGITS.issuperset(port) and len(port) <= PORT_DIGITS and 0 < int(port) < 1 << 16
+    fine = port and DIGITS.issuperset(port) and len(port) <= PORT_DIGITS and port[0] != "0"
+    fine = fine and int(port) < 1 << 16
     return "" if fine else "names no port within 1 and 65535"
 
 

@@ -53,6 +53,7 @@ class Getter:
         self.dialect = dialect
         self.asked: dict[str, str] = {}  # folded -> as documented: what a did-you-mean may offer
         self.own: set[str] = set()  # folded keys that count in the first source only
+        self.node: Source = {}  # the node file's source: its keys are judged where it is loaded
 
     def find(self, key: str, *, own: bool = False) -> tuple[str, Any]:
         """Return (path, value) of a key, or ("", MISSING). `own`: not from the sources behind."""
@@ -136,6 +137,8 @@ class Getter:
         """Return (key, path, misplaced) of each key that nobody asked for where it stands."""
         found = []
         for index, source in enumerate(self.sources):
+            if source is self.node:
+                continue
             for folded, (key, path, _) in source.items():
                 misplaced = index > 0 and folded in self.own
                 if misplaced or folded not in self.asked:

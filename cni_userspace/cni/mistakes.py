@@ -1,46 +1,59 @@
 """Words for mistakes: loaded only after one was made.
 
-Owns the sentence about a key that nobody knows.
+Owns the sentence about a key that nobody knows. Which keys an engine has is
+read from its schema, the data file beside its code.
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 
+from cni_userspace import schema
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cni_userspace.cni.getter import Getter
 
-SRIOV = (  # keys of the sriov engine, which this version does not have yet
-    "link_state",
-    "master",
-    "max_tx_rate",
-    "min_tx_rate",
-    "pfOnly",
-    "spoofchk",
-    "trust",
-    "vlanProto",
-    "vlanQoS",
-)
+LATER = {  # keys of an engine that has no schema here yet
+    "sriov": (
+        "link_state",
+        "master",
+        "max_tx_rate",
+        "min_tx_rate",
+        "pfOnly",
+        "spoofchk",
+        "trust",
+        "vlanProto",
+        "vlanQoS",
+    ),
+}
 
 
 def unknown(key: str, path: str, getter: Getter, engine: str, *, misplaced: bool) -> str:
     """Say what is wrong with a key that is not known where it stands."""
     if misplaced:
         return f"{path}: counts only in the network configuration itself"
-    owner = engine_of(key)
-    if owner and owner != engine:
-        return f"{path}: is a key of the engine {owner}, and this network's engine is {engine}"
-    near = close(key, list(getter.asked.values()))
+    owners = engines_of(key)
+    if owners and engine not in owners:
+        return f"{path}: is a key of the engine {owners[0]}, and this network's engine is {engine}"
+    return unknown_of(key, path, getter.asked.values())
+
+
+def unknown_of(key: str, path: str, known: Iterable[str]) -> str:
+    """Say that a key is unknown, and which known one is like it."""
+    near = close(key, known)
     return f"{path}: unknown key" + (f"; did you mean `{near}`?" if near else "")
 
 
-def engine_of(key: str) -> str:
-    """Return the engine whose key this is, "" if it is nobody's."""
-    return "sriov" if key.lower() in {name.lower() for name in SRIOV} else ""
+def engines_of(key: str) -> list[str]:
+    """Return the engines that have a key of their own of this name."""
+    engines = {**LATER, **{name: tuple(s["properties"]) for name, s in schema.engines().items()}}
+    return [name for name, keys in engines.items() if key.lower() in {k.lower() for k in keys}]
 
 
-def close(word: str, known: list[str]) -> str:
+def close(word: str, known: Iterable[str]) -> str:
     """Return the known word that is most like another, "" if none is."""
     folded = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), list(folded), n=1, cutoff=0.6)

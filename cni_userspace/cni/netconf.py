@@ -15,10 +15,15 @@ ipam.type.
 
 from __future__ import annotations
 
-from cni_userspace.cni import dialects, forms
+from cni_userspace.cni import forms, injected
 from cni_userspace.cni.getter import MISSING, Getter, Problems, fold
 from cni_userspace.cni.request import is_identifier
-from cni_userspace.errors import IncompatibleVersionError, InvalidConfigError, UnsupportedFieldError
+from cni_userspace.errors import (
+    IncompatibleVersionError,
+    InvalidConfigError,
+    PluginError,
+    UnsupportedFieldError,
+)
 from cni_userspace.value import Value
 
 TYPE_CHECKING = False
@@ -35,6 +40,7 @@ SUPPORTED = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 LEGACY = ("0.1.0", "0.2.0")  # versions whose configurations need no name
 UNNAMED = "userspace-unnamed"
 ENGINES = ("ovs-dpdk", "sriov")
+INTEL_KEYS = ("host", "container")
 SRIOV_KEYS = ("pfonly", "master")
 OVS_KEYS = (
     "bridge",
@@ -57,7 +63,6 @@ UNREAD = (  # of the protocol, of runtimes, of IPAM plugins, of ovs-cni: known, 
     "capabilities",
     "disableCheck",
     "disableGC",
-    "dns",
     "link_state_check_interval",
     "link_state_check_retries",
     "loadOnlyInlinedPlugins",
@@ -114,7 +119,7 @@ def parse(
     top = fold(config, "$", problems)
     version = _version(top)
     getter, used, path = _sources(top, node, problems)
-    engine = _engine(getter, top)
+    engine, options = _options(getter, top, engine_parser, strict=strict)
     fields = _identity(getter, version)
     raw = dict(config)
     if fields["name"] == UNNAMED:
@@ -126,9 +131,9 @@ def parse(
         raw=raw,
         ipam_type=_ipam(getter, engine),
         configuration_path=path,
-        options=engine_parser(engine, getter),
+        options=options,
         **fields,
-        **_runtime(getter, args),
+        **injected.read(getter, args),
         **_settings(getter),
     )
     if strict:
@@ -152,6 +157,7 @@ def _sources(top: Source, node: NodeFile, problems: Problems) -> tuple[Getter, l
     """Return a getter of everything, the getters of nested objects, and `configuration_path`."""
     behind: Source = {k.lower(): (k, f"{node.path}: $.{k}", v) for k, v in node.defaults.items()}
     getter = Getter([top, behind], problems)
+    getter.node = behind
     path = getter.text("configuration_path", check=forms.path)
     sources = [top, behind]
     if path:
@@ -160,36 +166,51 @@ def _sources(top: Source, node: NodeFile, problems: Problems) -> tuple[Getter, l
         sources.insert(1, confpath.read(path, node, problems))
     getter.sources = sources
     used: list[Getter] = []
-    if dialects.is_intel(getter):
+    if any(key in source for key in INTEL_KEYS for source in sources[:-1]):
+        from cni_userspace.cni import dialects  # few networks speak one
+
         getter.dialect = "intel"
         native, defaults, used = dialects.translate(getter)
         getter.sources = [top, native, *sources[1:], defaults]
     return getter, used, path
 
 
+def _options(
+    getter: Getter,
+    top: Source,
+    engine_parser: EngineParser,
+    *,
+    strict: bool,
+) -> tuple[str, Value]:
+    engine = _engine(getter, top)
+    try:
+        return engine, engine_parser(engine, getter)
+    except PluginError:  # an engine that this version does not have
+        if strict or engine == ENGINES[0]:
+            raise
+        return ENGINES[0], engine_parser(ENGINES[0], getter)
+
+
 def _engine(getter: Getter, top: Source) -> str:
     """Choose the engine: what is said, else what the keys mean."""
     path, said = getter.find("engine")
     if said == "vpp":
-        getter.problems.refuse(path, said, dialects.NO_VPP)
+        getter.problems.refuse(path, said, "is not supported: this plugin drives OVS-DPDK, not VPP")
         return ENGINES[0]
     engine = getter.choice("engine", ENGINES, "")
-    device = top.get("deviceid", ("", "", ""))[2]
+    theirs = {key for source in getter.sources if source is not getter.node for key in source}
+    _, device_path, device = top.get("deviceid", ("", "", ""))
     pci = isinstance(device, str) and forms.is_pci(device)
-    written = pci and "pcibusid" not in top  # Multus injects both
-    if written and getter.find("bridge")[1] is not MISSING:
+    if pci and "pcibusid" not in top and "bridge" in theirs:  # written by the user: Multus injects both
         getter.problems.add(
-            top["deviceid"][1],
+            device_path,
             device,
             "is a PCI device, and `bridge` asks for a port of a switch; one network has one of them",
         )
     if engine or getter.dialect == "intel":
-        return engine or "ovs-dpdk"
-    if any(getter.find(key)[1] is not MISSING for key in SRIOV_KEYS):
-        return "sriov"
-    if pci and not any(key in source for key in OVS_KEYS for source in getter.sources[:-1]):
-        return "sriov"
-    return "ovs-dpdk"
+        return engine or ENGINES[0]
+    sriov = not theirs.isdisjoint(SRIOV_KEYS) or (pci and theirs.isdisjoint(OVS_KEYS))
+    return "sriov" if sriov else ENGINES[0]
 
 
 def _identity(getter: Getter, version: str) -> dict[str, Any]:
@@ -211,7 +232,7 @@ def _ipam(getter: Getter, engine: str) -> str:
     ipam = getter.child("ipam", own=True)
     path, kind = ipam.find("type")
     name = ipam.text("type", check=_delegate)
-    if not name and kind is MISSING and ipam.sources[0]:
+    if kind in (MISSING, "") and set(ipam.sources[0]) - {"type"}:
         getter.problems.mistakes.append("$.ipam.type: missing; it names the IPAM plugin")
     if name == "dhcp" and engine == "ovs-dpdk":
         getter.problems.refuse(
@@ -227,73 +248,10 @@ def _delegate(text: str) -> str:
     return "is a path; the runtime's CNI_PATH says where plugins are" if "/" in text else ""
 
 
-def _runtime(getter: Getter, args: Mapping[str, str]) -> dict[str, Any]:
-    """Read what runtimes put in, and what it overrides."""
-    runtime = getter.child("runtimeConfig", own=True, null=True)
-    theirs = getter.child("args", own=True, null=True).child("cni", null=True)
-    beside = Getter([{k.lower(): (k, f"CNI_ARGS: {k}", v) for k, v in args.items()}], getter.problems)
-    macs = [
-        runtime.text("mac", check=forms.mac),
-        beside.text("MAC", check=forms.mac),
-        theirs.text("mac", check=forms.mac),
-        getter.text("mac", check=forms.mac, own=True),
-    ]
-    bus = getter.text("pciBusID", own=True)
-    return {
-        "mac": next((forms.plain_mac(mac) for mac in macs if mac), ""),
-        "ips": _texts(runtime, "ips") or _texts(theirs, "ips"),
-        "device_id": runtime.text("deviceID") or getter.text("deviceID", own=True) or bus,
-        "device_info_file": runtime.text("CNIDeviceInfoFile", check=forms.path),
-        "prev_result": _object(getter, "prevResult"),
-        "valid_attachments": _attachments(getter),
-    }
-
-
-def _texts(getter: Getter, key: str) -> tuple[str, ...]:
-    found = []
-    for path, item in getter.items(key):
-        if isinstance(item, str):
-            found.append(item)
-        else:
-            getter.problems.add(path, item, "is no string")
-    return tuple(found)
-
-
-def _object(getter: Getter, key: str) -> Mapping[str, Any] | None:
-    path, value = getter.find(key, own=True)
-    if value is MISSING or value is None:
-        return None
-    if not isinstance(value, dict):
-        getter.problems.add(path, value, "is no object")
-        return None
-    return value
-
-
-def _attachments(getter: Getter) -> tuple[tuple[str, str], ...] | None:
-    """Return GC's list; None where it is absent or not wholly understood, so that nothing is removed."""
-    for key in ("cni.dev/valid-attachments", "cni.dev/attachments"):
-        path, value = getter.find(key, own=True)
-        if value is MISSING or value is None:
-            continue
-        pairs = [_attachment(item) for item in value] if isinstance(value, list) else [None]
-        if None in pairs:
-            getter.problems.add(path, value, 'is no list of {"containerID": ..., "ifname": ...}')
-            return None
-        return tuple(pair for pair in pairs if pair)
-    return None
-
-
-def _attachment(item: object) -> tuple[str, str] | None:
-    if not isinstance(item, dict):
-        return None
-    folded = {key.lower(): value for key, value in item.items()}
-    pair = (folded.get("containerid"), folded.get("ifname"))
-    return pair if all(isinstance(part, str) and part for part in pair) else None  # type: ignore[return-value]
-
-
 def _settings(getter: Getter) -> dict[str, Any]:
     for key in UNREAD:
         getter.find(key)
+    injected.mapping(getter, "dns")  # the result repeats it from `raw`
     path, masquerade = getter.find("ipMasq", own=True)
     if getter.flag("ipMasq", default=False):
         getter.problems.refuse(path, masquerade, "is not supported: no kernel sees these packets")

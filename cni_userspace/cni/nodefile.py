@@ -149,7 +149,9 @@ def _allow(getter: Getter) -> Allow | None:
     if unknown:
         from cni_userspace.cni.mistakes import unknown_of
 
-        getter.problems.mistakes += [unknown_of(key, where, kinds.asked.values()) for key, where, _ in unknown]
+        getter.problems.mistakes += [
+            unknown_of(key, where, kinds.asked.values()) for key, where, _ in unknown
+        ]
     return allow
 
 
@@ -171,7 +173,7 @@ def _judge(source: Source, problems: Problems) -> None:
 
     settings = schema.node_keys()
     known = {key.lower() for key in (*OWN, *settings)}
-    every = {key.lower() for key in schema.keys()}
+    every = {key.lower() for key in schema.properties()}
     for folded, (key, path, _) in source.items():
         if folded in every and folded not in known:
             problems.mistakes.append(f"{path}: counts only in a network configuration, not for a whole node")
