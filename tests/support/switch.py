@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-SOCKET_MIB = 128
+SOCKET_MIB = 256  # buffers for one MTU up to 2,000 beside the default one
+JUMBO_MIB = 352  # for one of 9,000
 HUGEPAGE_MIB = 2
 SPARE_PAGES = 4
 START_SECONDS = 30.0
@@ -43,11 +44,14 @@ HIDE_AND_RUN = 'while [ "$1" != -- ]; do mount -t tmpfs hidden "$1"; shift; done
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """Packets at a port, as the switch counts them: `received` came from the application."""
+    """Packets at a port, as the switch counts them: `received` came from the application.
 
-    received: int
-    sent: int
-    dropped: int
+    None: OVS 3.1 does not count at dpdkvhostuser (server) ports.
+    """
+
+    received: int | None
+    sent: int | None
+    dropped: int | None
 
 
 class Switch:
@@ -138,8 +142,7 @@ class Switch:
         """Start vswitchd, after a crash too, and wait until it has applied the whole database."""
         if self.dpdk:
             hugepages.ensure(self._socket_mib // HUGEPAGE_MIB + SPARE_PAGES)
-        program = self._program("ovs-vswitchd-dpdk" if self.dpdk else "ovs-vswitchd")
-        command = [program, self.remote, *self._common("ovs-vswitchd")]
+        command = [self._vswitchd_program(), self.remote, *self._common("ovs-vswitchd")]
         if self.own_mounts:
             command = [
                 *["unshare", "--mount", "--propagation", "private"],
@@ -245,8 +248,9 @@ class Switch:
         )
         if received is None or sent is None:
             raise RigError(f"ovs-ofctl dump-ports {bridge} {number}: {told}")
-        values = [int(v) if v.isdecimal() else 0 for v in (*received.groups(), *sent.groups())]
-        return Counters(received=values[0], sent=values[2], dropped=values[1] + values[3])
+        values = [int(v) if v.isdecimal() else None for v in (*received.groups(), *sent.groups())]
+        dropped = None if values[1] is None or values[3] is None else values[1] + values[3]
+        return Counters(received=values[0], sent=values[2], dropped=dropped)
 
     def connected(self, port: str) -> bool:
         """Tell whether an application is on the port's socket."""
@@ -323,6 +327,13 @@ class Switch:
         if found is None:
             raise RigError(f"there is no {name} on this machine")
         return found
+
+    def _vswitchd_program(self) -> str:
+        """Return the executable under the name that its pidfile and control socket shall have."""
+        link = self._path("ovs-vswitchd")
+        if not os.path.islink(link):
+            os.symlink(self._program("ovs-vswitchd-dpdk" if self.dpdk else "ovs-vswitchd"), link)
+        return link
 
     def _run(self, command: Sequence[str]) -> str:
         done = subprocess.run(command, env=self.env, check=False, capture_output=True, text=True)
