@@ -54,17 +54,21 @@ def add(call: Call) -> dict[str, Any]:
 
 
 def _siblings(call: Call) -> list[Record]:
-    """Return the container's other attachments; clear the ruins of an earlier ADD of this one."""
+    """Return the container's other attachments; clear the ruins of an earlier one of this identity.
+
+    Ruins are what an unfinished call left, and what a reboot left: no runtime
+    calls DEL after one, and some start containers anew under their old id.
+    """
     records = call.store.of_container(call.request.container_id)
     ours = [r for r in records if r.key == call.key]
     for ruin in ours:
-        if ruin.state == ATTACHED:
+        if ruin.state == ATTACHED and netns.alive(ruin.netns, ruin.netns_id):
             raise ConflictError(
                 "the attachment exists already",
                 details=f"container {ruin.key.container_id} has {ruin.key.ifname} of {ruin.key.network}",
                 hint="the runtime must DEL before it ADDs again",
             )
-        call.log.warning("clearing what an unfinished call left", state=ruin.state)
+        call.log.warning("clearing what an earlier attachment left", state=ruin.state)
         failures = take_down(ruin, call.engine, call.store, records)
         if failures:
             raise ConflictError(
@@ -79,7 +83,7 @@ def _refuse_duplicates(call: Call, siblings: Sequence[Record]) -> None:
     """Refuse an interface name that the container has: as a record or as a kernel device."""
     ifname = call.request.ifname
     for other in siblings:
-        if other.key.ifname == ifname and other.state == ATTACHED:
+        if other.key.ifname == ifname and netns.alive(other.netns, other.netns_id):
             raise ConflictError(
                 f"the container has an interface {ifname} already",
                 details=f"it belongs to the network {other.key.network}",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
+PUBLIC = 0o755  # what we make above the containers' directories anybody may walk through
 STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -105,8 +106,8 @@ def _step(fd: int, part: str, *, create: bool) -> int:
         if not create:
             raise
     try:
-        os.mkdir(part, 0o755, dir_fd=fd)
-        os.chmod(part, 0o755, dir_fd=fd)  # whatever the runtime's umask is
+        os.mkdir(part, PUBLIC, dir_fd=fd)
+        os.chmod(part, PUBLIC, dir_fd=fd)  # whatever the runtime's umask is
     except FileExistsError:  # another call made it meanwhile
         pass
     return os.open(part, STEP, dir_fd=fd)

@@ -1,9 +1,10 @@
 """Network namespaces, seen from outside and entered for one question.
 
-Owns identity (device and inode of the namespace file, which is what the
-kernel compares) and the look at one interface name. A path alone proves
-nothing: /proc/<pid>/ns/net is another namespace once the pid is reused, and a
-file under /run/netns outlives the mount that made it a namespace.
+Owns identity (the boot, and device and inode of the namespace file, which is
+what the kernel compares) and the look at one interface name. A path alone
+proves nothing: /proc/<pid>/ns/net is another namespace once the pid is reused,
+and a file under /run/netns outlives the mount that made it a namespace. Inodes
+are given out anew, in the same order, after each boot.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from cni_userspace.errors import OwnNetnsError, UnknownContainerError
 SELF = "/proc/self/ns/net"
 SIOCGIFINDEX = 0x8933  # linux/sockios.h
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+BOOT_ID = "/proc/sys/kernel/random/boot_id"  # random(4)
+BOOT_CHARACTERS = 8
 
 
 def identity(path: str) -> str:
-    """Return "device:inode" of a namespace, or "" where none is at that path."""
+    """Return "boot:device:inode" of a namespace, or "" where none is at that path."""
     try:
         found = os.stat(path)
         own = os.stat(SELF)
@@ -26,7 +29,13 @@ def identity(path: str) -> str:
         return ""
     if found.st_dev != own.st_dev:  # no nsfs: a left-over mount point
         return ""
-    return f"{found.st_dev}:{found.st_ino}"
+    return f"{boot()}:{found.st_dev}:{found.st_ino}"
+
+
+def boot() -> str:
+    """Return what tells this boot of the node from others."""
+    with open(BOOT_ID, encoding="ascii") as file:
+        return file.read(BOOT_CHARACTERS)
 
 
 def alive(path: str, known: str) -> bool:

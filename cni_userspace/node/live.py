@@ -32,8 +32,9 @@ def inodes() -> frozenset[int]:
 
 
 def lives(path: str, known: str, live: frozenset[int]) -> bool:
-    """Tell whether an attachment's namespace ("device:inode") still lives."""
+    """Tell whether an attachment's namespace (an identity of `host.netns`) still lives."""
     if netns.alive(path, known):
         return True
-    inode = known.rpartition(":")[2]
-    return inode.isdecimal() and int(inode) in live
+    boot, _, rest = known.partition(":")
+    inode = rest.rpartition(":")[2]
+    return boot == netns.boot() and inode.isdecimal() and int(inode) in live
