@@ -22,11 +22,17 @@ from cni_userspace.errors import BoundsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import Allow, NodeFile
 
+BOUNDED = (  # kind in `allow`, key, field of NetConf, built-in default
+    ("sharedDirs", "sharedDir", "shared_dir", DEFAULT_SHARED_DIR),
+    ("kubeconfigs", "kubeconfig", "kubeconfig", ""),
+    ("configurationPaths", "configuration_path", "configuration_path", ""),
+    ("logFiles", "logFile", "log_file", ""),
+)
 FIELDS = {  # the kind in `allow` -> the field of Allow
     "sharedDirs": "shared_dirs",
     "bridges": "bridges",
@@ -41,7 +47,7 @@ FIELDS = {  # the kind in `allow` -> the field of Allow
 def check(conf: NetConf, node: NodeFile) -> None:
     """Raise BoundsError for everything that the node file does not allow, all at once.
 
-    Call it after `netconf.parse` and before anything is done for an ADD.
+    Call it after a strict `netconf.parse` and before anything is done.
     """
     found = violations(conf, node)
     if found:
@@ -54,25 +60,49 @@ def check(conf: NetConf, node: NodeFile) -> None:
 
 def violations(conf: NetConf, node: NodeFile) -> list[str]:
     """Return one line for each thing that is not allowed, with its key."""
-    named = [
-        ("sharedDirs", "sharedDir", conf.shared_dir, DEFAULT_SHARED_DIR),
-        ("kubeconfigs", "kubeconfig", conf.kubeconfig, ""),
-        ("configurationPaths", "configuration_path", conf.configuration_path, ""),
-        ("logFiles", "logFile", conf.log_file, ""),
-        *getattr(conf.options, "named", tuple)(),
-    ]
-    found = [
-        f"`{key}`: {shown(value)} is not among `allow.{kind}`"
-        for kind, key, value, built_in in named
-        if value and not _allowed(kind, key, value, built_in, node)
-    ]
-    readable = conf.kubeconfig and _allowed("kubeconfigs", "kubeconfig", conf.kubeconfig, "", node)
-    if readable:
-        from cni_userspace.cni import kubeconfig  # only where one is named
+    return [f"`{key}`: {shown(value)} {why}" for key, value, why, _ in _refused(conf, node)]
 
-        wrong = kubeconfig.runs_programs(conf.kubeconfig)
-        found += [f"`kubeconfig`: {shown(conf.kubeconfig)} {wrong}"] if wrong else []
+
+def clamped(conf: NetConf, node: NodeFile, defaults: Callable[[], NetConf]) -> NetConf:
+    """Return a configuration with the defaults where it names what is not allowed.
+
+    For the commands that must not fail for a mistake: a runtime calls DEL after
+    an ADD that was refused, with the same configuration. `defaults` parses a
+    configuration that says nothing.
+    """
+    refused = _refused(conf, node)
+    if not refused:
+        return conf
+    plain = defaults()
+    fields = {field for _, _, _, field in refused}
+    engine = {field: getattr(plain.options, field) for field in fields if not hasattr(conf, field)}
+    generic = {field: getattr(plain, field) for field in fields if hasattr(conf, field)}
+    if "kubeconfig" in fields:
+        generic["kubeconfig"] = ""  # the node file's own may be the one that runs programs
+    return conf.replace(**generic, options=conf.options.replace(**engine))
+
+
+def _refused(conf: NetConf, node: NodeFile) -> list[tuple[str, str, str, str]]:
+    """Return (key, value, why, field) of what is not allowed."""
+    own = getattr(conf.options, "BOUNDED", ())
+    found = []
+    for source, table in ((conf, BOUNDED), (conf.options, own)):
+        for kind, key, field, built_in in table:
+            value = getattr(source, field)
+            why = _why_not(kind, key, value, built_in, node) if value else ""
+            if why:
+                found.append((key, value, why, field))
     return found
+
+
+def _why_not(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> str:
+    if not _allowed(kind, key, value, built_in, node):
+        return f"is not among `allow.{kind}`"
+    if kind != "kubeconfigs":
+        return ""
+    from cni_userspace.cni import kubeconfig  # only where one is named
+
+    return kubeconfig.runs_programs(value)
 
 
 def allows_file(path: str, node: NodeFile) -> bool:

@@ -113,8 +113,33 @@ def parse(
     `engine_parser(name, getter)` reads the keys of the engine that was chosen.
     `strict` (ADD, STATUS, validate) raises UnsupportedFieldError or
     InvalidConfigError with every mistake at once; otherwise (DEL, CHECK, GC)
-    what is wrong counts as absent. IncompatibleVersionError is raised in any case.
+    what is wrong, or not allowed by the node file, counts as absent; a strict
+    caller has `bounds.check` say what is not allowed. IncompatibleVersionError is raised in any case.
     """
+    conf, getters = _read(config, args, node, engine_parser, strict=strict)
+    if strict:
+        _judge(getters, conf.engine)
+    elif node.allow is not None or conf.kubeconfig:
+        from cni_userspace.cni import bounds
+
+        said = {"engine": conf.engine, "type": conf.type}
+        conf = bounds.clamped(
+            conf,
+            node,
+            lambda: _read(said, {}, node, engine_parser, strict=False)[0],
+        )
+    return conf
+
+
+def _read(
+    config: Mapping[str, Any],
+    args: Mapping[str, str],
+    node: NodeFile,
+    engine_parser: EngineParser,
+    *,
+    strict: bool,
+) -> tuple[NetConf, list[Getter]]:
+    """Read everything once; return it with the getters, which know what nobody asked for."""
     problems = Problems()
     top = fold(config, "$", problems)
     version = _version(top)
@@ -136,9 +161,7 @@ def parse(
         **injected.read(getter, args),
         **_settings(getter),
     )
-    if strict:
-        _judge(problems, [getter, *used], engine)
-    return conf
+    return conf, [getter, *used]
 
 
 def _version(top: Source) -> str:
@@ -266,8 +289,9 @@ def _settings(getter: Getter) -> dict[str, Any]:
     }
 
 
-def _judge(problems: Problems, getters: list[Getter], engine: str) -> None:
+def _judge(getters: list[Getter], engine: str) -> None:
     """Raise for the mistakes, unknown keys among them."""
+    problems = getters[0].problems
     left = [(getter, *found) for getter in getters for found in getter.leftovers()]
     left = [found for found in left if not found[1].lower().startswith("cni.dev/")]
     if left:

@@ -64,12 +64,15 @@ def load(environ: Mapping[str, str], *, strict: bool = True) -> NodeFile:
     `USERSPACE_CNI_CONF` names another path: the runtime's environment is
     root's. Raises InvalidConfigError with every mistake at once; with `strict`
     false (DEL, CHECK, GC) what is wrong counts as absent, and a file that
-    others can write is not believed at all.
+    cannot be believed allows nothing but the built-in defaults.
     """
     path = environ.get(VARIABLE) or DEFAULT_PATH
     problems = Problems()
     config = _read(path, problems)
-    node = _parse(path, config, problems) if config is not None else NodeFile()
+    if config is not None:
+        node = _parse(path, config, problems)
+    else:  # a file that cannot be believed may have bounded; a file that is not there does not
+        node = NodeFile(path=path, allow=Allow()) if problems.mistakes else NodeFile()
     if strict and problems.mistakes:
         count = len(problems.mistakes)
         raise InvalidConfigError(

@@ -45,12 +45,10 @@ class OvsConf(Value):
     dir_mode: int | None = None
     socket_mode: int | None = None  # server mode only
 
-    def named(self) -> tuple[tuple[str, str, str, str], ...]:
-        """Return (kind in `allow`, key, value, built-in default) of what the node file may bound."""
-        return (
-            ("bridges", "bridge", self.bridge, DEFAULT_BRIDGE),
-            ("databases", "socket_file", self.socket_file, DEFAULT_SOCKET),
-        )
+    BOUNDED = (  # what the node file may bound: kind in `allow`, key, field, built-in default
+        ("bridges", "bridge", "bridge", DEFAULT_BRIDGE),
+        ("databases", "socket_file", "socket_file", DEFAULT_SOCKET),
+    )
 
 
 def parse_options(getter: Getter) -> OvsConf:
