@@ -70,6 +70,16 @@ def build() -> str:
     return target
 
 
+def needed() -> str:
+    """Return the directory of the programs; end the test as `need` does where they cannot be had."""
+    from tests.support.need import missing
+
+    try:
+        return build()
+    except GoToolsMissingError as error:
+        missing(str(error), "python -m tests.support.gotools, where a Go module proxy can be reached")
+
+
 def _build_into(target: str) -> None:
     """Build every tool; the directory appears only when all of them are in it."""
     go = _go()
