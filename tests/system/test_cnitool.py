@@ -59,6 +59,7 @@ def nothing_is_left(plugin: Plugin, switch: Switch, cnitool: Cnitool) -> None:
     """Hold that neither switch, directories, records nor libcni's cache know anything any more."""
     assert switch.ports() == set()
     assert plugin.files() == []
+    assert os.listdir(plugin.shared) == []
     assert cnitool.cached() == []
 
 
