@@ -126,6 +126,8 @@ class Switch:
 
     def start_ovsdb(self) -> None:
         """Start the database server (again, after `kill_ovsdb`)."""
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)  # a killed server's; the new one's tells that it is ready
         self._ovsdb = Child(
             [
                 self._program("ovsdb-server"),
