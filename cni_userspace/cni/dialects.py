@@ -120,8 +120,8 @@ def _put(source: Source, key: str, path: str, value: Any) -> None:  # noqa: ANN4
 
 
 def _agree(getter: Getter, native: Source) -> None:
-    """Refuse a native key that says something else than Intel's word for it."""
-    for key, path, value in native.values():
-        beside, other = getter.find(key)
-        if other is not MISSING and other != value:
+    """Refuse a native key beside `host` that says something else than Intel's word for it."""
+    for folded, (_, path, value) in native.items():
+        _, beside, other = getter.sources[0].get(folded, ("", "", value))
+        if other != value:
             getter.problems.add(path, value, f"contradicts {beside}")

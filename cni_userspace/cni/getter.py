@@ -67,6 +67,11 @@ class Getter:
                 return path, value
         return "", MISSING
 
+    def from_node(self, key: str) -> bool:
+        """Tell whether it is the node file that says a key."""
+        folded = key.lower()
+        return next((source for source in self.sources if folded in source), None) is self.node
+
     def text(
         self,
         key: str,

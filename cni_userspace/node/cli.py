@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
     from cni_userspace.node import validate
 
     if options.command == "schema":
-        return validate.print_schema()
+        return validate.print_schema("nodefile" if options.node_file else "netconf")
     return validate.run(options.files, output=options.output)
 
 
@@ -67,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     checker = commands.add_parser("validate", help="check network configurations before they are used")
     checker.add_argument("files", nargs="+", metavar="FILE", help="netconf, conflist or NAD, JSON or YAML")
     checker.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
-    commands.add_parser("schema", help="print the JSON Schema of the network configuration")
+    printer = commands.add_parser("schema", help="print the JSON Schema of the network configuration")
+    printer.add_argument("--node-file", action="store_true", help="that of the node file instead")
     gc = commands.add_parser("gc", help="list (and with --yes remove) what no runtime asks for any more")
     from cni_userspace.node.gc import arguments
 

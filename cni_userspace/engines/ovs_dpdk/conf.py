@@ -128,7 +128,9 @@ def _mode(getter: Getter, key: str) -> int | None:
 
 def _socket_mode(getter: Getter, kind: str) -> int | None:
     mode = _mode(getter, "socketMode")
-    if mode is not None and kind != SERVER:
+    if mode is None or kind == SERVER:
+        return mode
+    if not getter.from_node("socketMode"):  # a default of the node is for the networks that it fits
         path, value = getter.find("socketMode")
         getter.problems.add(
             path,
@@ -136,5 +138,4 @@ def _socket_mode(getter: Getter, kind: str) -> int | None:
             f"needs `interface_type` {SERVER}: with {CLIENT} the application makes the socket, "
             "and its umask counts",
         )
-        return None
-    return mode
+    return None
