@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cni_userspace.cni.nodefile import NodeFile
     from cni_userspace.cni.request import Request
     from cni_userspace.engines.ovs_dpdk.conf import OvsConf
-    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
 
 
@@ -42,8 +42,7 @@ def plan(
     deadline: Deadline,
 ) -> Plan:
     """Look at the switch and the node, then decide what ADD makes."""
-    from cni_userspace.engines.ovs_dpdk import look
-    from cni_userspace.engines.ovs_dpdk import plan as planning
+    from cni_userspace.engines.ovs_dpdk import look, planning
 
     facts = look.facts(request, conf, siblings, deadline)
     return planning.plan(request, conf, node, facts)

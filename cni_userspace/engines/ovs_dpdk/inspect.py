@@ -13,7 +13,7 @@ import stat
 
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks
-from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping

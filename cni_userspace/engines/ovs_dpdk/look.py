@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from cni_userspace.attach.naming import directory_name
-from cni_userspace.engines.ovs_dpdk.plan import Facts
+from cni_userspace.engines.ovs_dpdk.planning import Facts
 from cni_userspace.errors import InvalidConfigError, NotAvailableError, SwitchError
 from cni_userspace.host import netns
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping

@@ -12,14 +12,14 @@ import os
 from cni_userspace.attach.engine import Attached
 from cni_userspace.cni.result import Interface
 from cni_userspace.engines.ovs_dpdk import port, remove
-from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.errors import ConflictError, InputOutputError, UnreachableError
 from cni_userspace.host import dirfd, vswitchd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cni_userspace.attach.undo import Undo
-    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
 
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
 
 OWNER = {"owner": "cni-userspace"}

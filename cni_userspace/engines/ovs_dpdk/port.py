@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cni_userspace.attach.undo import Undo
-    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.engines.ovs_dpdk.planning import Plan
 
 UNDO_SECONDS = 5
 

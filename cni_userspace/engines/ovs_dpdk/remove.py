@@ -12,7 +12,7 @@ import os
 
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, port
-from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd
 from cni_userspace.host.ovsdb import Ovsdb

@@ -10,14 +10,14 @@ what makes adding a port slow on a switch with many (openvswitch/ovs-issues
 from __future__ import annotations
 
 from cni_userspace.engines.ovs_dpdk import marks
-from cni_userspace.engines.ovs_dpdk.plan import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.host.ovsdb import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cni_userspace.engines.ovs_dpdk.plan import Plan
+    from cni_userspace.engines.ovs_dpdk.planning import Plan
 
     Operation = dict[str, Any]
 
