@@ -34,8 +34,11 @@ def identity(path: str) -> str:
 
 def boot() -> str:
     """Return what tells this boot of the node from others."""
-    with open(BOOT_ID, encoding="ascii") as file:
-        return file.read(BOOT_CHARACTERS)
+    descriptor = os.open(BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, BOOT_CHARACTERS).decode()
+    finally:
+        os.close(descriptor)
 
 
 def alive(path: str, known: str) -> bool:
@@ -102,9 +105,18 @@ def _setns(fd: int) -> None:
     if hasattr(os, "setns"):  # since Python 3.12
         os.setns(fd, CLONE_NEWNET)
         return
+    import _ctypes  # what is above it in the package `ctypes` costs 1.5 ms
+
+    program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # dlopen(3): NULL is the program itself
+    function = _ctypes.dlsym(program, "setns")
+    if _ctypes.call_function(function, (fd, CLONE_NEWNET)):
+        _setns_with_reason(fd)
+
+
+def _setns_with_reason(fd: int) -> None:
+    """Try once more, for the errno that the lean way does not keep."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, CLONE_NEWNET):
+    if ctypes.CDLL(None, use_errno=True).setns(fd, CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), "setns")
