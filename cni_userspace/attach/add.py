@@ -11,10 +11,8 @@ from __future__ import annotations
 from time import time
 
 from cni_userspace.attach import announce
-from cni_userspace.attach.delete import take_down
 from cni_userspace.attach.store import ADDING, ATTACHED, OWED, Record
 from cni_userspace.attach.undo import Undo, describe
-from cni_userspace.cni import ipam
 from cni_userspace.cni.result import Result, merge, parse, render
 from cni_userspace.errors import ConflictError, PluginError
 from cni_userspace.host import netns
@@ -68,6 +66,8 @@ def _siblings(call: Call) -> list[Record]:
                 details=f"container {ruin.key.container_id} has {ruin.key.ifname} of {ruin.key.network}",
                 hint="the runtime must DEL before it ADDs again",
             )
+        from cni_userspace.attach.delete import take_down
+
         call.log.warning("clearing what an earlier attachment left", state=ruin.state)
         failures = take_down(ruin, call.engine, call.store, records)
         if failures:
@@ -145,6 +145,8 @@ def _addresses(call: Call, undo: Undo) -> Result:
     kind = call.conf.ipam_type
     if not kind:
         return Result()
+    from cni_userspace.cni import ipam
+
     request = call.request.replace(config=call.conf.raw)
     try:
         assigned = ipam.add(request, kind)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from cni_userspace.attach import announce
 from cni_userspace.attach.store import OWED
 from cni_userspace.attach.undo import describe
-from cni_userspace.cni import ipam
 from cni_userspace.cni.request import Request
 from cni_userspace.errors import ConflictError, PluginError, SwitchError, TryAgainError
 from cni_userspace.host.deadline import Deadline
@@ -110,6 +109,8 @@ def _release(record: Record) -> list[str]:
     """Have the addresses released, with the config that ADD got."""
     if not record.ipam_type:
         return []
+    from cni_userspace.cni import ipam
+
     request = Request(
         command="DEL",
         container_id=record.key.container_id,
@@ -131,6 +132,8 @@ def _release_unknown(call: Call) -> None:
     """
     if not call.conf.ipam_type:
         return
+    from cni_userspace.cni import ipam
+
     request = call.request.replace(config=call.conf.raw)
     for failure in _attempt("IPAM", lambda: ipam.delete(request, call.conf.ipam_type)):
         call.log.warning("there is no record, and IPAM released nothing", reason=failure)
