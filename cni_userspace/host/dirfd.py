@@ -137,6 +137,11 @@ def make_directory(parent: Directory, name: str, access: Access) -> tuple[Direct
     return found, made
 
 
+def access(found: os.stat_result) -> list[int]:
+    """Return owner, group and mode in a record's form."""
+    return [found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)]
+
+
 def apply_access(fd: int, access: Access) -> None:
     """Set owner, group and mode of an open file (mode last: chown clears setgid)."""
     if access.uid is not None or access.gid is not None:

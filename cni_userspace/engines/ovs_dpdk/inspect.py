@@ -9,10 +9,9 @@ only the inode shows it.
 from __future__ import annotations
 
 import os
-import stat
 
 from cni_userspace.attach.undo import describe
-from cni_userspace.engines.ovs_dpdk import marks
+from cni_userspace.engines.ovs_dpdk import marks, rows
 from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd
@@ -20,7 +19,7 @@ from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from cni_userspace.attach.store import Key
@@ -86,13 +85,12 @@ def _marks(
     port: Mapping[str, Any],
     interface: Mapping[str, Any],
 ) -> Iterator[str]:
-    wanted = marks.identity(key)
-    for table, row, extra in (
-        ("Port", port, {"cni-attempt": plan["attempt"]}),
-        ("Interface", interface, {"attached-mac": plan["mac"]}),
+    for table, row, wanted in (
+        ("Port", port, marks.of_port(plan, key)),
+        ("Interface", interface, marks.of_interface(plan, key)),
     ):
         found = mapping(row["external_ids"])
-        for name, value in {**wanted, **extra}.items():
+        for name, value in wanted.items():
             if found.get(name) != value:
                 yield _differs(f"{table} external_ids:{name}", found.get(name), value)
 
@@ -104,6 +102,10 @@ def _port_columns(plan: Mapping[str, Any], port: Mapping[str, Any]) -> Iterator[
     trunks = sorted(atoms(port["trunks"]))
     if trunks != list(plan.get("trunk") or []):
         yield _differs("trunks", trunks, plan.get("trunk"))
+    mode = (atoms(port["vlan_mode"]) or [None])[0]
+    wanted = rows.vlan_mode(plan.get("vlan"), plan.get("trunk") or [])
+    if mode != wanted:
+        yield _differs("vlan_mode", mode, wanted)
 
 
 def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) -> Iterator[str]:
@@ -134,25 +136,20 @@ def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
         if plan.get("directory_id") and directory.identity != plan["directory_id"]:
             yield f"the directory {path} is another one than ADD made"
         if plan.get("own_directory"):
-            yield from _access(plan, os.fstat(directory.fd), path)
+            yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
         if plan.get("link"):
             yield from _short_link(plan)
         if plan["interface_type"] != CLIENT_TYPE:
             yield from _socket(plan, directory)
 
 
-def _access(plan: Mapping[str, Any], found: os.stat_result, path: str) -> Iterator[str]:
-    for column, value, wanted in (
-        ("owner", found.st_uid, plan.get("uid")),
-        ("group", found.st_gid, plan.get("gid")),
-        ("mode", oct(stat.S_IMODE(found.st_mode)), _octal(plan.get("dir_mode"))),
-    ):
-        if wanted is not None and value != wanted:
-            yield _differs(f"{column} of {path}", value, wanted)
-
-
-def _octal(mode: int | None) -> str | None:
-    return None if mode is None else oct(mode)
+def _access(wanted: Sequence[int] | None, found: os.stat_result, path: str) -> Iterator[str]:
+    """Compare owner, group and mode with what ADD left; a record without them knows nothing."""
+    names = ("owner", "group", "mode")
+    for name, value, made in zip(names, dirfd.access(found), wanted or (), strict=False):
+        if value != made:
+            shown = (oct(value), oct(made)) if name == "mode" else (value, made)
+            yield _differs(f"{name} of {path}", *shown)
 
 
 def _short_link(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -175,17 +172,11 @@ def _socket(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str
         switch = dirfd.identity(sockets, os.path.basename(plan["switch_path"]))
     if dirfd.identity(directory, name) != switch or not dirfd.has_listener(directory, name):
         yield (
-            f"the socket {path} is dead: ovs-vswitchd was restarted and made a new one; "
-            "the container must be started anew (dpdkvhostuserclient reconnects by itself)"
+            f"the socket {path} is dead: ovs-vswitchd ended since it made it, "
+            "and the container must be started anew (with dpdkvhostuserclient it reconnects by itself)"
         )
     found = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
-    for column, value, wanted in (
-        ("owner", found.st_uid, plan.get("uid")),
-        ("group", found.st_gid, plan.get("gid")),
-        ("mode", oct(stat.S_IMODE(found.st_mode)), _octal(plan.get("socket_mode"))),
-    ):
-        if wanted is not None and value != wanted:
-            yield _differs(f"{column} of {path}", value, wanted)
+    yield from _access(plan.get("socket_access"), found, path)
 
 
 def _differs(what: str, found: object, wanted: object) -> str:

@@ -79,7 +79,7 @@ def _application_makes(
         _link(plan, undo)
     _reachable(plan, directory)
     row = port.place(plan, undo, deadline)
-    return {**row, "directory_id": directory.identity}
+    return {**row, **_identified(directory)}
 
 
 def _clear_stale(directory: dirfd.Directory, name: str) -> None:
@@ -139,9 +139,17 @@ def _switch_makes(
             _share(plan, sockets, directory, undo)
         return {
             **row,
-            "directory_id": directory.identity,
+            **_identified(directory),
             "socket_id": dirfd.identity(directory, plan.socket_name),
+            "socket_access": dirfd.access(
+                os.stat(plan.socket_name, dir_fd=directory.fd, follow_symlinks=False)
+            ),
         }
+
+
+def _identified(directory: dirfd.Directory) -> dict[str, object]:
+    """Return what CHECK and DEL recognise the directory by: another interface may have made it."""
+    return {"directory_id": directory.identity, "directory_access": dirfd.access(os.fstat(directory.fd))}
 
 
 def _open_to_container(plan: Plan, sockets: dirfd.Directory) -> None:

@@ -14,9 +14,9 @@ from cni_userspace.host.ovsdb import Ovsdb, as_map, mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-    from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
 
 OWNER = {"owner": "cni-userspace"}
@@ -44,17 +44,17 @@ def identity(key: Key) -> dict[str, str]:
     }
 
 
-def of_port(plan: Plan) -> dict[str, str]:
-    """Return all marks of a planned port."""
-    told = {f"cni-{name.replace('_', '-')}": getattr(plan, name) for name in FROM_PLAN}
-    flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if getattr(plan, name)}
-    pod = {f"pod-{name}": value for name, value in plan.pod.items()}
-    return {**identity(plan.key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+def of_port(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
+    """Return all marks of a port, from its plan in the record's form."""
+    told = {f"cni-{name.replace('_', '-')}": plan[name] for name in FROM_PLAN}
+    flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if plan[name]}
+    pod = {f"pod-{name}": value for name, value in plan["pod"].items()}
+    return {**identity(key), **{k: v for k, v in told.items() if v}, **flags, **pod}
 
 
-def of_interface(plan: Plan) -> dict[str, str]:
-    """Return the marks of a planned port's interface."""
-    return {**identity(plan.key), "attached-mac": plan.mac}
+def of_interface(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
+    """Return the marks of a port's interface, from its plan in the record's form."""
+    return {**identity(key), "attached-mac": plan["mac"]}
 
 
 def condition(marks: dict[str, str]) -> list[Any]:

@@ -15,6 +15,7 @@ from cni_userspace.host.ovsdb import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from cni_userspace.engines.ovs_dpdk.planning import Plan
@@ -74,7 +75,7 @@ def interface_row(plan: Plan) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": plan.port,
         "type": plan.interface_type,
-        "external_ids": as_map(marks.of_interface(plan)),
+        "external_ids": as_map(marks.of_interface(plan.as_dict(), plan.key)),
     }
     if plan.interface_type == CLIENT_TYPE:
         row["options"] = as_map({"vhost-server-path": plan.switch_path})
@@ -87,13 +88,21 @@ def interface_row(plan: Plan) -> dict[str, Any]:
 
 def port_row(plan: Plan) -> dict[str, Any]:
     """Return the columns of the Port row but for its interface."""
-    row: dict[str, Any] = {"name": plan.port, "external_ids": as_map(marks.of_port(plan))}
+    told = as_map(marks.of_port(plan.as_dict(), plan.key))
+    row: dict[str, Any] = {"name": plan.port, "external_ids": told}
     if plan.vlan is not None:
         row["tag"] = plan.vlan
     if plan.trunk:
         row["trunks"] = ["set", list(plan.trunk)]
-        row["vlan_mode"] = "trunk" if plan.vlan is None else "native-untagged"
+        row["vlan_mode"] = vlan_mode(plan.vlan, plan.trunk)
     return row
+
+
+def vlan_mode(vlan: int | None, trunk: Sequence[int]) -> str | None:
+    """Return the mode that is written beside a trunk; None leaves it to the switch."""
+    if not trunk:
+        return None
+    return "trunk" if vlan is None else "native-untagged"
 
 
 def _into_bridge(plan: Plan, *, create: bool) -> list[Operation]:
