@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 
 from cni_userspace.value import Value
 
@@ -19,7 +20,8 @@ PIDFILE = "ovs-vswitchd.pid"
 CAP_DAC_OVERRIDE = 1  # linux/capability.h
 CAP_DAC_READ_SEARCH = 2
 LINKS = 40  # as many as the kernel follows (path_resolution(7))
-FLOCK = "hhqqi"  # struct flock on 64-bit Linux: type, whence, start, len, pid
+FLOCK_BYTES = 32  # struct flock on 64-bit Linux: short type, short whence, long start, long len, int pid
+FLOCK_PID = 24
 
 
 class Credentials(Value):
@@ -37,20 +39,24 @@ def find(rundir: str) -> int | None:
     locks it for its lifetime); the kernel translates the pid between
     namespaces, which the number in the file does not.
     """
-    import struct
-
     try:
         fd = os.open(f"{rundir}/{PIDFILE}", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
-        asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        answer = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        answer = fcntl.fcntl(fd, fcntl.F_GETLK, _native(fcntl.F_WRLCK).ljust(FLOCK_BYTES, b"\0"))
     except OSError:
         return None
     finally:
         os.close(fd)
-    return answer[4] if answer[0] != fcntl.F_UNLCK and answer[4] > 0 else None
+    held = answer[:2] != _native(fcntl.F_UNLCK)
+    pid = int.from_bytes(answer[FLOCK_PID : FLOCK_PID + 4], sys.byteorder, signed=True)
+    return pid if held and pid > 0 else None
+
+
+def _native(number: int) -> bytes:
+    """Return a C short; the module `struct` costs 0.2 ms."""
+    return number.to_bytes(2, sys.byteorder)
 
 
 def credentials(pid: int) -> Credentials | None:
