@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.need import DPDK_SWITCH, ROOT, SWITCH, need
+from tests.support.need import DPDK_SWITCH, ROOT, SWITCH, need, strict
 from tests.support.netns import Netns
 from tests.support.plugin import Plugin
 from tests.support.switch import Switch
@@ -28,6 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "runtime: runs the plugin as a runtime does; ./dev test runs it once more with the built executable",
     )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Let a run fail that left something out although everything was set up for it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if strict() and not exitstatus and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ class Child:
                 stdout=sink,
                 stderr=sink,
                 env=None if env is None else dict(env),
+                process_group=0,  # a terminal's Ctrl-C is for us, who then end it in order
             )
         self.pid = self._process.pid
         self._stopped = False

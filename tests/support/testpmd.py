@@ -36,6 +36,7 @@ STATS_SECONDS = 10.0
 END_SECONDS = 5.0
 T = TypeVar("T")
 READY = "testpmd>"
+DONE = "\nDone."
 STATS = r"NIC statistics for port {port} .*?RX-packets:\s*(\d+).*?TX-packets:\s*(\d+)"
 
 
@@ -125,6 +126,11 @@ class Testpmd:
                 raise RigError(f"{got} of {packets} packets received within {seconds:.0f} s\n{self.tail()}")
             time.sleep(0.1)
         return got
+
+    def stop_forwarding(self) -> None:
+        """Send and receive no more; it lives, and its counters stand still."""
+        self._living().say("stop")
+        self._wait("at rest", lambda: DONE in self._output(), STATS_SECONDS)
 
     def kill(self) -> None:
         """End it as a crash does; its sockets stay."""

@@ -1,0 +1,180 @@
+# What ./dev needs, brought into place by itself. Sourced by ./dev.
+#
+# Every function is quick when its thing is there. What cannot be had is noted
+# and done without; only Python itself is a must.
+
+PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux)
+PAGES=320 # two DPDK switches at once; more are taken where a test needs them
+PYTHON=.venv/bin/python
+APT_READY=''
+
+is_root() { [ "$(id -u)" = 0 ]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- Debian packages ---------------------------------------------------------
+
+missing_packages() {
+    local package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
+    done
+}
+
+# Installing openvswitch-switch would start the machine's own switch. Debian asks
+# policy-rc.d first; where the machine has none, ours says no while apt runs.
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK='# ./dev of cni_userspace: no service starts while it installs packages'
+guard_services() {
+    if [ -e "$POLICY" ]; then
+        return
+    fi
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+    chmod 755 "$POLICY"
+}
+unguard_services() {
+    if grep -qsF "$POLICY_MARK" "$POLICY"; then rm -f "$POLICY"; fi
+}
+
+apt() { env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300 "$@"; }
+apt_install() { apt install --no-install-recommends "$@"; }
+
+# debian PACKAGE...: install what is missing; return 1 where something stays missing.
+debian() {
+    local missing package status=0
+    if ! has dpkg-query || ! has apt-get; then
+        note "no apt-get here: install what these Debian packages hold yourself: $*"
+        return 1
+    fi
+    read -ra missing <<<"$(missing_packages "$@")"
+    if [ ${#missing[@]} = 0 ]; then
+        there "Debian packages: $*"
+        return
+    fi
+    if ! is_root; then
+        note "not root: cannot install ${missing[*]} (sudo apt-get install ${missing[*]})"
+        return 1
+    fi
+    guard_services
+    if [ -z "$APT_READY" ]; then
+        step "package lists (apt-get update)" apt update || say "going on with the package lists that are there"
+        APT_READY=yes
+    fi
+    if ! step "Debian packages: ${missing[*]}" apt_install "${missing[@]}"; then
+        for package in "${missing[@]}"; do
+            step "again, alone: $package" apt_install "$package" && continue
+            note "$package cannot be installed: what needs it is left out"
+            status=1
+        done
+    fi
+    unguard_services
+    return "$status"
+}
+
+# --- Python ------------------------------------------------------------------
+
+find_python() {
+    local name
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        if has "$name" && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    rm -rf .venv
+    "$1" -m venv .venv
+}
+
+setup_python() {
+    local python stamp=.venv/.made-of content
+    if ! python=$(find_python); then
+        is_root && has apt-get && debian python3 python3-venv
+        python=$(find_python) || die "Python 3.11 or later is needed, and is not here (Debian 12: apt-get install python3 python3-venv)"
+    fi
+    content="$PWD $(sha256sum pyproject.toml)"
+    if [ -x "$PYTHON" ] && "$PYTHON" -c '' 2>/dev/null && [ "$(cat "$stamp" 2>/dev/null)" = "$content" ]; then
+        there "virtual environment .venv ($("$PYTHON" -V))"
+        return
+    fi
+    if ! { [ -x "$PYTHON" ] && "$PYTHON" -m pip --version >/dev/null 2>&1; }; then
+        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+            debian python3-venv || die "$python has no venv module (Debian: apt-get install python3-venv)"
+        fi
+        step "virtual environment .venv ($("$python" -V))" make_venv "$python" || die "no virtual environment"
+    fi
+    # "compat": a plain line in a .pth file. The default is an import hook that
+    # costs every start of the plugin 20 ms, which no installed plugin pays.
+    step "the plugin and its tools, into .venv" "$PYTHON" -m pip install --quiet \
+        --config-settings editable_mode=compat --editable '.[dev]' || die "the Python packages cannot be installed"
+    printf '%s\n' "$content" >"$stamp"
+}
+
+# --- the rigs ----------------------------------------------------------------
+
+setup_rigs() {
+    local complete=0
+    debian "${PACKAGES[@]}" || complete=1
+    take_hugepages || complete=1
+    return "$complete"
+}
+
+take_hugepages() {
+    if ! step "hugepages: $PAGES of 2 MiB free" "$PYTHON" -m tests.support.hugepages take $$ "$PAGES"; then
+        note "not enough hugepages: no DPDK switch can start here"
+        return 1
+    fi
+    HUGEPAGES_TAKEN=yes
+}
+give_hugepages_back() {
+    if [ -n "${HUGEPAGES_TAKEN-}" ]; then "$PYTHON" -m tests.support.hugepages give-back $$; fi
+    HUGEPAGES_TAKEN=''
+}
+
+# The Go programs are built in the background while the fast tests run.
+GO_PID=''
+start_go_tools() {
+    if "$PYTHON" -c 'import os, sys; from tests.support import gotools; sys.exit(not os.path.isdir(gotools.directory()))'; then
+        there "Go programs: cnitool, Multus, reference plugins"
+        return
+    fi
+    line "Go programs: cnitool, Multus, reference plugins" "building in the background"
+    nice "$PYTHON" -m tests.support.gotools >"$LOGS/gotools.log" 2>&1 </dev/null 9>&- &
+    GO_PID=$!
+}
+await_go_tools() {
+    [ -n "$GO_PID" ] || return 0
+    local status=0 pid=$GO_PID start=$SECONDS
+    wait "$pid" || status=$?
+    GO_PID=''
+    if [ "$status" -ne 0 ]; then
+        tail -n 5 "$LOGS/gotools.log" | sed 's/^/    | /'
+        note "the Go programs cannot be built (all of it: $LOGS/gotools.log): what needs cnitool or Multus is left out"
+        return 1
+    fi
+    line "Go programs built" "waited $((SECONDS - start)) s"
+}
+
+# --- the executable ----------------------------------------------------------
+
+BUILT=dist/userspace/userspace
+build_content() {
+    { cat build.spec pyproject.toml; find cni_userspace -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 cat; } | sha256sum
+}
+build() {
+    local stamp=dist/.made-of content tools=(binutils)
+    content=$(build_content)
+    if [ -x "$BUILT" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$content" ]; then
+        there "$BUILT"
+        return
+    fi
+    # PyInstaller reads libraries with objdump, and packs libpython, which Debian keeps apart.
+    if has dpkg-query && [ "$("$PYTHON" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then
+        tools+=("libpython$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
+    fi
+    if ! has objdump || [ ${#tools[@]} -gt 1 ]; then debian "${tools[@]}" || return 1; fi
+    step "$BUILT (PyInstaller)" "$PYTHON" -m PyInstaller --noconfirm --log-level WARN build.spec || return 1
+    printf '%s\n' "$content" >"$stamp"
+}
