@@ -28,7 +28,8 @@ def host_local(plugin: Plugin, **keys: Any) -> dict[str, Any]:  # noqa: ANN401  
 def leases(plugin: Plugin) -> list[str]:
     """Return the files of leased addresses."""
     found = _below(f"{plugin.directory}/ipam")
-    return [p for p in found if not os.path.basename(p).startswith(("last_reserved_ip", "lock"))]
+    kept = ("last_reserved_ip", "lock")
+    return [p for p in found if not os.path.isdir(p) and not os.path.basename(p).startswith(kept)]
 
 
 def device_info_file(plugin: Plugin, name: str = "fast-net1") -> str:
