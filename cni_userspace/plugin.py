@@ -8,7 +8,6 @@ an error becomes output: CNI's error JSON goes to STDOUT with a non-zero exit
 from __future__ import annotations
 
 import os
-import sys
 
 from cni_userspace.cni import request as requests
 from cni_userspace.errors import (
@@ -46,7 +45,7 @@ def main() -> int:
         if request.command == "VERSION":
             answer: dict[str, Any] | None = _versions()
         else:
-            request = request.replace(config=requests.parse_config(sys.stdin.read()))
+            request = request.replace(config=requests.parse_config(_stdin()))
             version = request.config.get("cniVersion") or "0.1.0"
             answer = _serve(request)
     except Exception as error:  # noqa: BLE001  the boundary: no traceback reaches the runtime
@@ -58,6 +57,12 @@ def main() -> int:
     except OSError:  # the runtime has gone: it will call DEL
         return 1
     return 1 if "code" in answer else 0
+
+
+def _stdin() -> str:
+    """Read stdin to its end; raise UnicodeDecodeError in every locale (sys.stdin does not in C's)."""
+    with open(0, "rb", closefd=False) as stdin:
+        return stdin.read().decode()
 
 
 def _serve(request: Request) -> dict[str, Any] | None:

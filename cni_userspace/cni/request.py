@@ -117,10 +117,19 @@ def parse_environment(environ: Mapping[str, str]) -> Request:
         netns=environ.get("CNI_NETNS", ""),
         ifname=environ.get("CNI_IFNAME", ""),
         path=tuple(p for p in environ.get("CNI_PATH", "").split(":") if p),
-        args=parse_args(environ.get("CNI_ARGS", "")) if "CNI_IFNAME" in needed else {},
+        args=_args(command, environ.get("CNI_ARGS", "")) if "CNI_IFNAME" in needed else {},
         config={},
         netns_override=environ.get("CNI_NETNS_OVERRIDE", "").upper() in ("TRUE", "1"),
     )
+
+
+def _args(command: str, text: str) -> dict[str, str]:
+    try:
+        return parse_args(text)
+    except BadEnvironmentError:
+        if command == "DEL":  # needs none, and must not fail for what does not matter to it
+            return {}
+        raise
 
 
 def _mistakes(environ: Mapping[str, str], needed: tuple[str, ...]) -> list[str]:

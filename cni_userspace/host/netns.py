@@ -10,6 +10,7 @@ are given out anew, in the same order, after each boot.
 from __future__ import annotations
 
 import os
+from errno import EINVAL
 
 from cni_userspace.errors import OwnNetnsError, UnknownContainerError
 
@@ -50,12 +51,16 @@ def require(path: str) -> str:
     """Return the namespace's identity; raise UnknownContainerError (code 3) if there is none."""
     found = identity(path)
     if not found:
-        raise UnknownContainerError(
-            "the container's network namespace does not exist",
-            details=f"CNI_NETNS {path} is no network namespace",
-            hint="the runtime makes it before it calls the plugin; by hand: ip netns add",
-        )
+        raise _no_netns(path)
     return found
+
+
+def _no_netns(path: str) -> UnknownContainerError:
+    return UnknownContainerError(
+        "the container's network namespace does not exist",
+        details=f"CNI_NETNS {path} is no network namespace",
+        hint="the runtime makes it before it calls the plugin; by hand: ip netns add",
+    )
 
 
 def refuse_own(path: str) -> None:
@@ -71,8 +76,9 @@ def refuse_own(path: str) -> None:
 def has_interface(path: str, name: str) -> bool:
     """Tell whether the namespace holds a kernel interface of that name.
 
-    Enters the namespace for one ioctl (netdevice(7)) and leaves it again;
-    raises OSError when that is not permitted.
+    Enters the namespace for one ioctl (netdevice(7)) and leaves it again.
+    Raises UnknownContainerError for a namespace of another kind, OSError when
+    entering is not permitted.
     """
     import _socket
 
@@ -81,6 +87,10 @@ def has_interface(path: str, name: str) -> bool:
         target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _setns(target)
+        except OSError as error:
+            if error.errno == EINVAL:
+                raise _no_netns(path) from None
+            raise
         finally:
             os.close(target)
         try:

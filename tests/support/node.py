@@ -55,6 +55,17 @@ class Node:
         conf, container, netns, more = self._split(given)
         return self.plugin.delete(conf, container, netns, **more)
 
+    def words(self, command: str, *, netns: str = "", ifname: str = "net1", **more: str) -> dict[str, str]:
+        """Return the CNI_ variables of a call about the node's container; `more` as they are."""
+        return {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": self.container,
+            "CNI_NETNS": netns or self.netns.path,
+            "CNI_IFNAME": ifname,
+            "CNI_PATH": self.plugin.cni_path,
+            **more,
+        }
+
     def directory(self, container: str = "") -> str:
         """Return a container's shared directory."""
         return os.path.join(self.plugin.shared, container or self.container)
