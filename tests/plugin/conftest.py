@@ -1,4 +1,4 @@
-"""What these tests share: a maker of attachments on the run's switch; a node with a bridge and a container."""
+"""What these tests share: a maker of attachments on the run's switch, a node with one container."""
 
 from __future__ import annotations
 
