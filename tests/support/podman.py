@@ -5,6 +5,9 @@ containers. Must never touch the system's podman. Facts that shape it:
 
 - podman mounts the network namespace of a container and unmounts it in a later
   command, so all commands share one mount namespace.
+- What is torn down when a container ends is torn down by conmon's child, which
+  has none of podman's environment: what a plugin needs is set by a script in
+  front of it.
 - crun refuses the mixed cgroup v1/v2 mounts of many small machines; runc does not.
 - There is no registry: the root of a container is a skeleton of directories
   and links, and the host's /usr is mounted into it, read-only.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any, Self
 
@@ -63,17 +67,22 @@ class PodmanError(Exception):
 class Podman:
     """One private podman."""
 
-    def __init__(self, directory: str, cni_path: str, env: Mapping[str, str] | None = None) -> None:
-        """Keep everything below `directory` (best a short path); find plugins on `cni_path`."""
+    def __init__(self, directory: str, cni_path: str, plugin: str, plugin_env: Mapping[str, str]) -> None:
+        """Keep everything below `directory` (best a short path).
+
+        Plugins are found on `cni_path`, but before them `plugin`, an
+        executable, which gets `plugin_env` besides what podman gives it.
+        """
         self.directory = directory
-        for name in ("networks", "tmp", "rootfs"):
+        for name in ("networks", "tmp", "rootfs", "bin"):
             os.makedirs(os.path.join(directory, name), exist_ok=True)
-        plugin_dirs = json.dumps(cni_path.split(":"))
+        _write_script(os.path.join(directory, "bin", os.path.basename(plugin)), plugin, plugin_env)
+        plugin_dirs = json.dumps([os.path.join(directory, "bin"), *cni_path.split(":")])
         for name, text in (("containers.conf", _CONTAINERS_CONF), ("storage.conf", _STORAGE_CONF)):
             with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                 file.write(text.format(directory=directory, plugin_dirs=plugin_dirs))
         self._env = {
-            **(os.environ if env is None else env),
+            **os.environ,
             "CONTAINERS_CONF": os.path.join(directory, "containers.conf"),
             "CONTAINERS_STORAGE_CONF": os.path.join(directory, "storage.conf"),
         }
@@ -178,3 +187,11 @@ class Podman:
         if not os.path.lexists(os.path.join(root, "var", "run")):
             os.symlink("/run", os.path.join(root, "var", "run"))
         return root
+
+
+def _write_script(place: str, program: str, env: Mapping[str, str]) -> None:
+    """Write a script that runs the program with more in its environment."""
+    settings = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+    with open(place, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\n{settings}exec {shlex.quote(program)} "$@"\n')
+    os.chmod(place, 0o755)  # noqa: S103  an executable
