@@ -6,6 +6,8 @@ here, one line in MODULES, its tests and one example.
 
 from __future__ import annotations
 
+import sys
+
 from cni_userspace.errors import UnsupportedFieldError
 
 TYPE_CHECKING = False
@@ -22,6 +24,5 @@ def load(name: str) -> Engine:
             f"the engine {name!r} is not supported",
             details=f"engine = {name!r}; this version has {', '.join(MODULES)}",
         )
-    from importlib import import_module
-
-    return import_module(MODULES[name])  # held to the contract by a test
+    __import__(MODULES[name])  # importlib.import_module without importlib, which costs 0.5 ms
+    return sys.modules[MODULES[name]]  # held to the contract by a test

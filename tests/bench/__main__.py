@@ -10,6 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from tests.bench import contestants, report, rounds
+from tests.support.installed import installed
 from tests.support.netns import Netns
 from tests.support.switch import Switch
 
@@ -52,9 +53,7 @@ def _contestants(
     netns: Netns,
 ) -> list[Contestant]:
     conf = contestants.our_conf(switch)
-    command = (
-        [options.python, "-I", "-m", "cni_userspace"] if options.python else contestants.installed(scratch)
-    )
+    command = [options.python or installed(scratch), "-I", "-m", "cni_userspace"]
     found: list[Contestant] = [
         contestants.Vsctl(switch),
         contestants.Cni(contestants.PLUGIN, command, conf, switch, netns),

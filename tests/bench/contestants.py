@@ -6,17 +6,11 @@ bridge. A contestant leaves the switch as it found it.
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
-import shutil
 import string
-import sys
-import sysconfig
-import venv
 from typing import TYPE_CHECKING, Any, Protocol
 
-import cni_userspace
 from tests.bench import timing
 from tests.support.child import RigError
 from tests.support.need import find
@@ -136,20 +130,3 @@ def peer_conf(path: str, switch: Switch) -> dict[str, Any]:
         text.substitute(DB=switch.socket, DIR=switch.directory, BRIDGE=BRIDGE),
     )
     return conf
-
-
-def installed(directory: str) -> list[str]:
-    """Lay the package into a new virtual environment as pip does; return the plugin's command line.
-
-    An environment for development is no measure: its editable install and its
-    tools' .pth files import 15 ms worth of modules before the plugin starts.
-    """
-    venv.create(directory, with_pip=False, symlinks=True)
-    python = os.path.join(directory, "bin", "python")
-    library = sysconfig.get_path("purelib", "venv", vars={"base": directory})
-    source = os.path.dirname(cni_userspace.__file__)
-    target = os.path.join(library, "cni_userspace")
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    if not compileall.compile_dir(target, quiet=1):
-        raise RigError(f"{target} does not compile for {sys.version}")
-    return [python, "-I", "-m", "cni_userspace"]
