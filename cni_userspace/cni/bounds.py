@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import Allow, NodeFile
 
+# Where Multus has the file (NPWG device-info-spec 1.1.0). A runtime overwrites runtimeConfig only
+# where it has something to say, so a tenant may have written it.
+DEVICE_INFO_DIR = "/var/run/k8s.cni.cncf.io/devinfo/cni"
 BOUNDED = (  # kind in `allow`, key, field of NetConf, built-in default
     ("sharedDirs", "sharedDir", "shared_dir", DEFAULT_SHARED_DIR),
     ("kubeconfigs", "kubeconfig", "kubeconfig", ""),
     ("configurationPaths", "configuration_path", "configuration_path", ""),
     ("logFiles", "logFile", "log_file", ""),
+    ("deviceInfoDirs", "runtimeConfig.CNIDeviceInfoFile", "device_info_file", DEVICE_INFO_DIR),
 )
 FIELDS = {  # the kind in `allow` -> the field of Allow
     "sharedDirs": "shared_dirs",
@@ -40,6 +44,7 @@ FIELDS = {  # the kind in `allow` -> the field of Allow
     "kubeconfigs": "kubeconfigs",
     "configurationPaths": "configuration_paths",
     "logFiles": "log_files",
+    "deviceInfoDirs": "device_info_dirs",
     "pfs": "pfs",
 }
 
@@ -113,6 +118,8 @@ def allows_file(path: str, node: NodeFile) -> bool:
 def _allowed(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> bool:
     if node.allow is None:
         return True
+    if kind == "deviceInfoDirs":
+        value = os.path.dirname(value)
     set_here = default(node, key)
     more = [text for text in (built_in, set_here) if text and isinstance(text, str)]
     if kind in ("bridges", "pfs"):

@@ -44,6 +44,7 @@ class Allow(Value):
     kubeconfigs: tuple[str, ...] = ()
     configuration_paths: tuple[str, ...] = ()
     log_files: tuple[str, ...] = ()
+    device_info_dirs: tuple[str, ...] = ()
     pfs: tuple[str, ...] = ()
 
 
@@ -146,6 +147,7 @@ def _allow(getter: Getter) -> Allow | None:
         kubeconfigs=_texts(kinds, "kubeconfigs", forms.path),
         configuration_paths=_texts(kinds, "configurationPaths", forms.path),
         log_files=_texts(kinds, "logFiles", forms.path),
+        device_info_dirs=_texts(kinds, "deviceInfoDirs", forms.directory),
         pfs=_texts(kinds, "pfs", forms.switch_name),
     )
     unknown = kinds.leftovers()

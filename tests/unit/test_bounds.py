@@ -26,6 +26,10 @@ TENANTS = {
     "another database's socket": base(socket_file="/tmp/db.sock"),  # noqa: S108  a path like any other
     "a log file": base(logFile="/etc/passwd"),
     "a kubeconfig": base(kubeconfig="/root/.kube/config"),
+    "a device-info file": base(runtimeConfig={"CNIDeviceInfoFile": "/etc/passwd"}),
+    "a device-info file below the usual place": base(
+        runtimeConfig={"CNIDeviceInfoFile": "/var/run/k8s.cni.cncf.io/devinfo/cni/../../x"},
+    ),
     "a configuration file": base(configuration_path="/etc/shadow"),
 }
 EXEC = "users: [{name: u, user: {exec: {command: sh}}}]"
@@ -55,6 +59,7 @@ def test_what_is_not_allowed_gets_nowhere_by_del_either(config: dict[str, Any]) 
     assert bounds.violations(conf, NOTHING) == []
     assert conf.shared_dir == "/run/cni-userspace"
     assert (conf.log_file, conf.kubeconfig, conf.configuration_path) == ("", "", "")
+    assert conf.device_info_file == ""
 
 
 def test_del_falls_back_to_the_nodes_own_default() -> None:
@@ -72,7 +77,12 @@ def test_all_that_is_not_allowed_is_told_at_once_each_with_its_key() -> None:
 
 
 def test_the_built_in_defaults_are_allowed() -> None:
-    said = base(bridge="br0", socket_file="/var/run/openvswitch/db.sock", sharedDir="/run/cni-userspace/")
+    said = base(
+        bridge="br0",
+        socket_file="/var/run/openvswitch/db.sock",
+        sharedDir="/run/cni-userspace/",
+        runtimeConfig={"CNIDeviceInfoFile": "/var/run/k8s.cni.cncf.io/devinfo/cni/net-a-device.json"},
+    )
     for config in (BASE, said):
         bounds.check(parse(config, None, NOTHING), NOTHING)
 

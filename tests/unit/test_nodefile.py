@@ -63,6 +63,7 @@ def test_allow_has_its_kinds(tmp_path: Path) -> None:
         "kubeconfigs": ["/k"],
         "configurationPaths": ["/c"],
         "logFiles": ["/l"],
+        "deviceInfoDirs": ["/d"],
         "pfs": ["eth*"],
     }
     assert nodefile.load(put(tmp_path, {"allow": allow})).allow == Allow(
@@ -72,6 +73,7 @@ def test_allow_has_its_kinds(tmp_path: Path) -> None:
         kubeconfigs=("/k",),
         configuration_paths=("/c",),
         log_files=("/l",),
+        device_info_dirs=("/d",),
         pfs=("eth*",),
     )
 
