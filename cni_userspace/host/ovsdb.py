@@ -106,7 +106,8 @@ class Ovsdb:
             {"op": "select", "table": DATABASE, "where": [], "columns": ["next_cfg"]},
         ]
         transaction = self._send("transact", [DATABASE, *operations, *bump])
-        watch = self._send("monitor", [DATABASE, None, {DATABASE: {"columns": ["cur_cfg"]}}])
+        name = f"wait-{self._next_id}"  # a refused transaction leaves its monitor, and two must differ
+        watch = self._send("monitor", [DATABASE, name, {DATABASE: {"columns": ["cur_cfg"]}}])
         results = _results(self._reply(transaction))
         asked = results[-1]["rows"][0]["next_cfg"]
         current = _cur_cfg(self._reply(watch).get("result") or {})

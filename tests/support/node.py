@@ -89,7 +89,11 @@ class Node:
         return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
     def left(self) -> list[str]:
-        """Return everything that attachments have left; the switch must answer."""
+        """Return everything that attachments have left; the switch must answer.
+
+        vswitchd is waited for: it removes its sockets after the rows have gone.
+        """
+        self.switch.vsctl("set", "Open_vSwitch", ".", f"external_ids:rig-looked={secrets.token_hex(8)}")
         with os.scandir(self.switch.sockets) as entries:
             sockets = [e.path for e in entries if e.name.startswith("vhu") and _is_socket(e)]
         return remains(self.plugin, self.switch) + sockets
