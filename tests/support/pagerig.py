@@ -1,0 +1,198 @@
+"""A machine of its own for one page of the documents, on which its commands run as they stand.
+
+Owns a mount and a process namespace in which /run is empty, /etc, /opt, /var
+and the checkout take writes without keeping them, and everything that was
+started ends with the page; in it `userspace` and the reference plugins are
+installed as install/README.md says, and a switch runs where the page's rig
+asks for one. Must never change a file of the host.
+
+`python -m tests.support.pagerig PAGE` runs a page and exits 1 with what went
+wrong; `run(page)` does so in its namespaces. Rigs: `machine`, `switch`, and
+`switch of USER:GROUP`, whose daemons run as that user.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import select
+import shlex
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from tests.support import gotools, hugepages, pages
+from tests.support.switch import Switch
+
+if TYPE_CHECKING:
+    from tests.support.pages import Block, Step
+
+RIGS = ("machine", "switch", "switch of ")
+KEPT = ("/etc", "/opt", "/var", pages.ROOT)  # writes to these are forgotten
+EMPTY = ("/etc/cni", "/opt/cni", "/var/lib/cni")
+SHARED = (hugepages.STATE, "/run/systemd")  # of the host's /run: the pool's lock, the resolver's file
+ASIDE = "/mnt"  # where the new /run is made up
+UPPER = "/run/.written"
+HOME = "/run/page"
+BIN = "/opt/cni/bin"
+NET_D = "/etc/cni/net.d"
+PAGE_SECONDS = 300
+STEP_SECONDS = 90
+
+
+class StepError(Exception):
+    """A command of a page did not do what the page says."""
+
+
+def run(page: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a page's commands on a machine of its own; `--show` tells what each of them said."""
+    gotools.build()
+    if "switch" in pages.rig(page) or "ovs-vswitchd" in pages.read(page):
+        hugepages.ensure(80)
+    enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
+    line = [*enter, "--kill-child", "--", sys.executable, "-m", "tests.support.pagerig", page, *options]
+    return subprocess.run(
+        line, cwd=pages.ROOT, check=False, capture_output=True, text=True, timeout=PAGE_SECONDS
+    )
+
+
+def main(page: str, *options: str) -> int:
+    """Run a page inside; return the exit code."""
+    _make_machine()
+    with ExitStack() as stack:
+        rig = pages.rig(page)
+        if rig.startswith("switch"):
+            switch = stack.enter_context(
+                Switch(user=rig.removeprefix("switch").removeprefix(" of "), parent="/run")
+            )
+            os.symlink(switch.directory, "/run/openvswitch")
+        shell = stack.enter_context(Shell(show="--show" in options))
+        try:
+            for block in pages.blocks(page):
+                _do(block, shell)
+        except StepError as error:
+            print(error)  # noqa: T201  the report
+            return 1
+    return 0
+
+
+def _do(block: Block, shell: Shell) -> None:
+    if block.word == "file":
+        os.makedirs(os.path.dirname(block.detail), exist_ok=True)
+        with open(block.detail, "w", encoding="utf-8") as file:
+            file.write(block.text)
+    elif block.runs:
+        for step in pages.steps(block):
+            shell.do(step)
+
+
+class Shell:
+    """One bash for the whole page."""
+
+    def __init__(self, *, show: bool) -> None:
+        """Start it in a home of its own."""
+        self._show = show
+        os.makedirs(HOME, exist_ok=True)
+        self._process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            cwd=HOME,
+        )
+
+    def do(self, step: Step) -> None:
+        """Run a command and compare. Raises StepError."""
+        output, status = self._run(step.command)
+        if self._show:
+            print(f"$ {step.command}\n{output.rstrip()}")  # noqa: T201  for whoever writes the page
+        if status and not step.may_fail:
+            raise StepError(f"{step.where}: exit {status}\n$ {step.command}\n{output}")
+        if not pages.matches(step.shown, output):
+            shown = "\n".join(step.shown)
+            raise StepError(
+                f"{step.where}: another output\n$ {step.command}\n--- shown\n{shown}\n--- came\n{output}"
+            )
+
+    def _run(self, command: str) -> tuple[str, int]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise StepError("the shell has no pipes")
+        mark = f"done-{secrets.token_hex(8)}"
+        # $? is put back, so that the page's own `echo $?` sees its command's
+        told = f"{command}\n{{ st=$?; printf '\\n%s %d\\n' {mark} $st; (exit $st); }}\n"
+        self._process.stdin.write(told.encode())
+        self._process.stdin.flush()
+        said, end = "", time.monotonic() + STEP_SECONDS
+        while (found := re.search(rf"\n{mark} (\d+)\n", said)) is None:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, end - time.monotonic()))
+            piece = os.read(self._process.stdout.fileno(), 1 << 16).decode() if ready else ""
+            if not piece:
+                raise StepError(f"{'the shell ended' if ready else 'no end'} at\n$ {command}\n{said}")
+            said += piece
+        return said[: found.start()], int(found[1])
+
+    def __enter__(self) -> Self:
+        """Return the shell."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it; what it left running ends with the namespace."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    ours = {
+        k: v for k, v in os.environ.items() if not k.startswith(("CNI_", "OVS_", "PYTEST_", "USERSPACE_"))
+    }
+    beside = [os.path.dirname(sys.executable), gotools.directory(), "/usr/lib/openvswitch-switch-dpdk"]
+    path = ":".join([*beside, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+    return {**ours, "PATH": path, "HOME": HOME, "CHECKOUT": pages.ROOT, "LC_ALL": "C.UTF-8"}
+
+
+# --- the machine
+
+
+def _make_machine() -> None:
+    """Cover what the page may write to."""
+    _mount("-t", "tmpfs", "-o", "mode=755", "run", ASIDE)
+    for place in filter(os.path.isdir, SHARED):
+        inside = place.replace("/run", ASIDE, 1)
+        os.makedirs(inside)
+        _mount("--bind", place, inside)
+    _mount("--no-mtab", "--move", ASIDE, "/run")
+    os.makedirs("/run/lock")
+    for number, place in enumerate(KEPT):
+        upper, work = f"{UPPER}/{number}/upper", f"{UPPER}/{number}/work"
+        os.makedirs(upper)
+        os.makedirs(work)
+        _mount("-t", "overlay", "-o", f"lowerdir={place},upperdir={upper},workdir={work}", "overlay", place)
+    for place in EMPTY:
+        os.makedirs(place, exist_ok=True)
+        _mount("-t", "tmpfs", "-o", "mode=755", "empty", place)
+    _install()
+
+
+def _install() -> None:
+    """Do what install/README.md says."""
+    os.makedirs(BIN)
+    os.makedirs(NET_D)
+    with open(f"{BIN}/userspace", "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -m cni_userspace "$@"\n')
+    os.chmod(f"{BIN}/userspace", 0o755)  # noqa: S103  an executable
+    for name in ("host-local", "static", "multus"):
+        os.symlink(f"{gotools.directory()}/{name}", f"{BIN}/{name}")
+
+
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"mount {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
