@@ -39,12 +39,9 @@ class Leftover:
     saved: str  # the file of saved data
 
 
-def netconf(shared_dir: str, bridge: str, mode: str = "client", socket_file: str = "") -> dict[str, Any]:
-    """Return a netconf as its README writes one, for a node without Kubernetes.
-
-    `socket_file` is no key of its own: it is ours, and says which database to use.
-    """
-    conf: dict[str, Any] = {
+def netconf(shared_dir: str, bridge: str, mode: str = "client") -> dict[str, Any]:
+    """Return a netconf as its README writes one, for a node without Kubernetes."""
+    return {
         "cniVersion": "0.3.1",
         "type": EXECUTABLE,
         "name": "userspace-ovs-net",
@@ -59,9 +56,6 @@ def netconf(shared_dir: str, bridge: str, mode: str = "client", socket_file: str
         },
         "container": {"engine": "ovs-dpdk", "iftype": "vhostuser", "netType": "interface"},
     }
-    if socket_file:
-        conf["socket_file"] = socket_file
-    return conf
 
 
 def failed_add(
@@ -69,7 +63,7 @@ def failed_add(
 ) -> Leftover:
     """Do what its ADD does with `sharedDir` and no kubeconfig until it fails for want of a pod.
 
-    `vsctl(*arguments)` runs ovs-vsctl, `saved_data` stands for SAVED_DATA.
+    `vsctl(*arguments)` runs ovs-vsctl; `saved_data` is a directory that stands for SAVED_DATA.
     """
     host = conf["host"]
     bridge = host["bridge"]["bridgeName"]
