@@ -40,9 +40,9 @@ try:
 
     _scan = make_scanner(_Context())  # type: ignore[arg-type]  # it reads attributes only
 except ImportError:  # an interpreter without the accelerator
-    from json.scanner import make_scanner
+    import json
 
-    _scan = make_scanner(_Context())  # type: ignore[arg-type]  # it reads attributes only
+    _scan = json.JSONDecoder(parse_constant=_constant).scan_once  # type: ignore[attr-defined]
     make_encoder = None  # type: ignore[assignment,misc]
 
 
@@ -97,11 +97,14 @@ def scan_partial(text: str) -> tuple[Any, int] | None:
 
 
 def dumps(value: object, *, indent: int = 0) -> str:
-    """Write a value; `indent` > 0 for people (and then `json` does it)."""
+    """Write a value; `indent` > 0 for people (and then `json` does it).
+
+    Raises TypeError or ValueError for what has no JSON form, NaN among it.
+    """
     if indent or make_encoder is None:
         import json  # only for people's eyes
 
-        return json.dumps(value, indent=indent or None)
+        return json.dumps(value, indent=indent or None, allow_nan=False)
     try:
         encode = make_encoder({}, _refuse, encode_basestring_ascii, None, ": ", ", ", *_PLAIN)
     except TypeError:  # another signature in a later interpreter

@@ -47,21 +47,24 @@ class Value:
 
     def __eq__(self, other: object) -> bool:
         """Compare type and fields."""
-        return type(self) is type(other) and self.as_dict() == other.as_dict()
+        return isinstance(other, Value) and type(self) is type(other) and self._own() == other._own()
 
     def __hash__(self) -> int:
         """Hash like a tuple of the fields."""
-        return hash((type(self), *self.as_dict().values()))
+        return hash((type(self), *self._own().values()))
 
     def __repr__(self) -> str:
         """Show the fields in their order."""
-        shown = ", ".join(f"{k}={v!r}" for k, v in self.as_dict().items())
+        shown = ", ".join(f"{k}={v!r}" for k, v in self._own().items())
         return f"{type(self).__name__}({shown})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields by name, in the order of their declaration."""
-        return {name: getattr(self, name) for name in self._fields}
+        """Return the fields by name, in the order of declaration; a subclass may choose another form."""
+        return self._own()
 
     def replace(self, **changed: Any) -> Self:
         """Return a copy with the given fields changed."""
-        return type(self)(**{**self.as_dict(), **changed})
+        return type(self)(**{**self._own(), **changed})
+
+    def _own(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._fields}
