@@ -146,15 +146,21 @@ start_go_tools() {
 }
 await_go_tools() {
     [ -n "$GO_PID" ] || return 0
-    local status=0 pid=$GO_PID start=$SECONDS
-    wait "$pid" || status=$?
+    local status=0 start=$SECONDS label="Go programs: waiting for their build"
+    [ -t 1 ] || printf '  %-66s ' "$label"
+    while [ -t 1 ] && kill -0 "$GO_PID" 2>/dev/null; do
+        printf '\r  %-66s %s s' "$label" "$((SECONDS - start))"
+        sleep 0.2
+    done
+    wait "$GO_PID" || status=$?
     GO_PID=''
+    [ -t 1 ] && printf '\r  %-66s ' "$label"
+    printf '%s s\n' "$((SECONDS - start))"
     if [ "$status" -ne 0 ]; then
         tail -n 5 "$LOGS/gotools.log" | sed 's/^/    | /'
         note "the Go programs cannot be built (all of it: $LOGS/gotools.log): what needs cnitool or Multus is left out"
         return 1
     fi
-    line "Go programs built" "waited $((SECONDS - start)) s"
 }
 
 # --- the executable ----------------------------------------------------------
