@@ -58,7 +58,7 @@ def refresh(directory: str, records: Iterable[Record]) -> None:
     Without any record the file goes; a missing directory is success.
     """
     try:
-        opened = dirfd.open_directory(directory)
+        opened = dirfd.open_container(directory)
     except FileNotFoundError:
         return
     with opened:

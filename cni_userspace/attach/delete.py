@@ -12,7 +12,7 @@ from cni_userspace.attach import announce
 from cni_userspace.attach.store import OWED
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni.request import Request
-from cni_userspace.errors import ConflictError, PluginError, SwitchError, TryAgainError
+from cni_userspace.errors import ConflictError, InputOutputError, PluginError, SwitchError, TryAgainError
 from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
@@ -31,22 +31,38 @@ STEP_SECONDS = 10
 def delete(call: Call) -> None:
     """Detach; a repeat, and anything missing, is success.
 
-    Raises TryAgainError (code 11) when something would not go; it is owed then.
+    Raises TryAgainError (code 11) when something would not go; it is owed
+    then. Raises InputOutputError where the state directory itself fails: what
+    the marks know is gone then.
     """
-    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
-        records = call.store.of_container(call.request.container_id)
-        record = next((r for r in records if r.key == call.key), None)
-        if record is None:
-            failures = _without_record(call)
-            call.store.delete(call.key)
-        else:
-            failures = take_down(record, call.engine, call.store, records)
+    try:
+        with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+            failures = _by_record(call)
+    except TimeoutError:
+        raise
+    except (InputOutputError, OSError) as error:
+        raise InputOutputError(
+            "the attachment's record cannot be read or removed",
+            details="; ".join([describe(error), *_without_record(call)]),
+            hint="all else that the switch knows of the attachment has been removed",
+        ) from None
     if failures:
         raise TryAgainError(
             "the attachment could not be removed wholly",
             details="; ".join(failures),
             hint="the rest is owed: any later call of the plugin, or `userspace gc --yes`, finishes it",
         )
+
+
+def _by_record(call: Call) -> list[str]:
+    records = call.store.of_container(call.request.container_id)
+    record = next((r for r in records if r.key == call.key), None)
+    if record is not None:
+        return take_down(record, call.engine, call.store, records)
+    failures = _without_record(call)
+    if not failures:
+        call.store.delete(call.key)
+    return failures
 
 
 def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Record]) -> list[str]:
@@ -59,7 +75,7 @@ def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Re
     failures = engine.detach(record.plan, record.key, Deadline(STEP_SECONDS))
     failures += _release(record)
     failures += _unannounce(record, others)
-    last = not any(r.directory == record.directory for r in others)
+    last = not store.shares(record.key, record.directory)
     failures += engine.clean_directory(record.plan, last=last)
     if not failures:
         store.delete(record.key)
@@ -84,17 +100,28 @@ def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
     others = [r for r in others if r.key != found.key]
     if directory and not found.plan.get("in_place"):
         failures += _refresh(directory, others)
-    last = not any(r.directory == directory for r in others)
+    last = not store.shares(found.key, directory) and not _marked_beside(found, engine)
     return failures + engine.clean_directory(found.plan, last=last)
 
 
+def _marked_beside(found: Marked, engine: Engine) -> bool:
+    """Tell whether the marks know of others in the same directory; True where they cannot be read."""
+    try:
+        marked = engine.marked(found.plan["place"], Deadline(STEP_SECONDS))
+    except (SwitchError, OSError):
+        return True
+    return any(m.key != found.key and m.plan.get("directory") == found.plan.get("directory") for m in marked)
+
+
 def _without_record(call: Call) -> list[str]:
-    """Remove what the marks know of an attachment that has no record."""
+    """Remove what the marks know of an attachment that has no record, or one that cannot be read."""
     failures = []
     place = call.engine.place(call.conf)
     try:
         marked = call.engine.marked(place, Deadline(STEP_SECONDS))
     except (SwitchError, TimeoutError, OSError) as error:
+        if call.store.has_file(call.key):
+            return [f"the record cannot be read, and neither can the marks: {describe(error)}"]
         # Nothing is known of this attachment. A node without a switch has none.
         call.log.warning("no record, and no marks to be read", place=place, reason=describe(error))
         marked = []

@@ -113,6 +113,21 @@ class Store:
         """Return the readable records of one container, by interface name."""
         return list(self._in(f"{self.path}/{ATTACHMENTS}/{directory_name(container_id)}"))
 
+    def shares(self, key: Key, directory: str) -> bool:
+        """Tell whether another attachment of the container uses a directory, or may.
+
+        One whose record cannot be read counts as one that does.
+        """
+        own = self._file(key)
+        folder = os.path.dirname(own)
+        files = [f"{folder}/{name}" for name in _names(folder) if name.endswith(".json")]
+        others = [_load(file) for file in files if file != own]
+        return any(record is None or record.directory == directory for record in others)
+
+    def has_file(self, key: Key) -> bool:
+        """Tell whether there is a record, readable or not."""
+        return os.path.lexists(self._file(key))
+
     def all(self) -> Iterator[Record]:
         """Yield every readable record of the node."""
         for name in _names(f"{self.path}/{ATTACHMENTS}"):

@@ -99,6 +99,21 @@ def open_directory(path: str, *, create: bool = False) -> Directory:
     return Directory(opened, resolved)
 
 
+def open_container(path: str) -> Directory:
+    """Open a container's directory: the links above it are the node's, it itself must be none.
+
+    Raises FileNotFoundError where it is missing or something else has its
+    name, InputOutputError.
+    """
+    with open_directory(os.path.dirname(path)) as parent:
+        try:
+            return parent.child(os.path.basename(path))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise FileNotFoundError(errno.ENOENT, "is no directory", path) from None
+
+
 def _step(fd: int, part: str, *, create: bool) -> int:
     try:
         return os.open(part, STEP, dir_fd=fd)
