@@ -132,13 +132,19 @@ def make_directory(parent: Directory, name: str, access: Access) -> tuple[Direct
     """Open or make a directory in `parent`; tell whether this call made it.
 
     One that is there keeps its owner and mode. Raises ConflictError when
-    something else has the name.
+    something else has the name, InputOutputError where none can be made.
     """
     made = True
     try:
         os.mkdir(name, 0o700, dir_fd=parent.fd)
     except FileExistsError:
         made = False
+    except OSError as error:
+        raise InputOutputError(
+            "the container's directory cannot be made",
+            details=f"{parent.path}/{name}: {error.strerror}",
+            hint="`sharedDir` must be writable for root",
+        ) from None
     try:
         found = parent.child(name)
     except OSError as error:

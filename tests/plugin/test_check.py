@@ -253,7 +253,7 @@ def another_socket(a: Attached) -> None:
 
 BROKEN_SOCKET: dict[str, tuple[Break, str]] = {
     "gone": (lambda a: os.unlink(a.socket), "does not exist"),
-    "another": (another_socket, "is dead"),
+    "another": (another_socket, "is another one than the switch made"),
     "mode": (lambda a: os.chmod(a.socket, 0o600), "mode of"),
     "owner": (lambda a: os.chown(a.socket, 0, -1), "owner of"),
     "group": (lambda a: os.chown(a.socket, -1, 0), "group of"),

@@ -2,8 +2,8 @@
 
 Reads only. Tolerates that no application is connected (link down, MTU 0):
 CHECK may run right after ADD. In server mode a restart of vswitchd makes a new
-socket; the link in the container's directory then leads to the dead one, and
-only the inode shows it.
+socket; the one in the container's directory then is dead, and only its missing
+listener shows it.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) ->
 def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
     path = plan["directory"]
     try:
-        directory = dirfd.open_directory(path)
+        directory = dirfd.open_container(path)
     except FileNotFoundError:
         yield f"the directory {path} does not exist"
         return
@@ -137,7 +137,7 @@ def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
             yield f"the directory {path} is another one than ADD made"
         if plan.get("own_directory"):
             yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
-        if plan.get("link"):
+        if os.path.dirname(plan["switch_path"]) == plan.get("link"):
             yield from _short_link(plan)
         if plan["interface_type"] != CLIENT_TYPE:
             yield from _socket(plan, directory)
@@ -168,9 +168,9 @@ def _socket(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str
     if dirfd.kind(directory, name) != "socket":
         yield f"the socket {path} does not exist"
         return
-    with dirfd.open_directory(os.path.dirname(plan["switch_path"])) as sockets:
-        switch = dirfd.identity(sockets, os.path.basename(plan["switch_path"]))
-    if dirfd.identity(directory, name) != switch or not dirfd.has_listener(directory, name):
+    if not plan.get("in_place") and dirfd.identity(directory, name) != plan.get("socket_id"):
+        yield f"the socket {path} is another one than the switch made"
+    elif not dirfd.has_listener(directory, name):
         yield (
             f"the socket {path} is dead: ovs-vswitchd ended since it made it, "
             "and the container must be started anew (with dpdkvhostuserclient it reconnects by itself)"

@@ -75,7 +75,7 @@ def _application_makes(
 ) -> dict[str, object]:
     """Client type: the switch connects to the socket that the application makes."""
     _clear_stale(directory, plan.socket_name)
-    if plan.link:
+    if os.path.dirname(plan.switch_path) == plan.link:
         _link(plan, undo)
     _reachable(plan, directory)
     row = port.place(plan, undo, deadline)
@@ -86,6 +86,17 @@ def _clear_stale(directory: dirfd.Directory, name: str) -> None:
     """Remove the socket of a dead application: a restarted one could not bind its name."""
     if dirfd.kind(directory, name) == "socket" and not dirfd.has_listener(directory, name):
         dirfd.unlink(directory, name)
+
+
+def _refuse_taken(directory: dirfd.Directory, name: str) -> None:
+    """Refuse a name under which the switch's socket cannot stand."""
+    found = dirfd.kind(directory, name)
+    if found:
+        raise ConflictError(
+            "the socket's name is taken",
+            details=f"{directory.path}/{name}: "
+            + ("a program listens there" if found == "socket" else "it is no socket"),
+        )
 
 
 def _link(plan: Plan, undo: Undo) -> None:
@@ -122,7 +133,7 @@ def _reachable(plan: Plan, directory: dirfd.Directory) -> None:
 def _switch_makes(
     plan: Plan, directory: dirfd.Directory, undo: Undo, deadline: Deadline
 ) -> dict[str, object]:
-    """Server type: the switch makes the socket, and we link it into the container's directory."""
+    """Server type: the switch makes the socket, and we move it into the container's directory."""
     with dirfd.open_directory(os.path.dirname(plan.switch_path)) as sockets:
         if not plan.in_place and os.fstat(sockets.fd).st_dev != os.fstat(directory.fd).st_dev:
             raise InputOutputError(
@@ -132,7 +143,9 @@ def _switch_makes(
             )
         if not plan.in_place:
             _clear_stale(directory, plan.socket_name)
+            _refuse_taken(directory, plan.socket_name)
         _clear_stale(sockets, plan.port)
+        _refuse_taken(sockets, plan.port)
         row = port.place(plan, undo, deadline)
         _open_to_container(plan, sockets)
         if not plan.in_place:
@@ -168,6 +181,13 @@ def _open_to_container(plan: Plan, sockets: dirfd.Directory) -> None:
 
 
 def _share(plan: Plan, sockets: dirfd.Directory, directory: dirfd.Directory, undo: Undo) -> None:
+    """Move the socket into the container's directory.
+
+    Its own name does not stay in the switch's: there, a crash would leave it,
+    and a vswitchd that finds it cannot bind the port's socket, now or later
+    (OVS 3.1.0, DPDK 22.11: it then closes descriptors that it uses elsewhere,
+    each time it looks at that port). vswitchd does not miss it.
+    """
     try:
         os.link(
             plan.port, plan.socket_name, src_dir_fd=sockets.fd, dst_dir_fd=directory.fd, follow_symlinks=False
@@ -180,3 +200,4 @@ def _share(plan: Plan, sockets: dirfd.Directory, directory: dirfd.Directory, und
         ) from None
     wanted = dirfd.identity(directory, plan.socket_name)
     undo.add(f"socket {plan.socket_name}", lambda: remove.socket(plan.directory, plan.socket_name, wanted))
+    dirfd.unlink(sockets, plan.port)
