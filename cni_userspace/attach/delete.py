@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 15
 STEP_SECONDS = 10
+IPAM_SECONDS = 20
 
 
 def delete(call: Call) -> None:
@@ -65,15 +66,21 @@ def _by_record(call: Call) -> list[str]:
     return failures
 
 
-def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Record]) -> list[str]:
+def take_down(
+    record: Record,
+    engine: Engine,
+    store: Store,
+    records: Sequence[Record],
+    seconds: float = IPAM_SECONDS,
+) -> list[str]:
     """Remove what a record stands for, and the record; return what would not go.
 
     `records` are all of the container; its lock must be held. What would not
-    go leaves the record, as owed.
+    go leaves the record, as owed. No single step waits longer than `seconds`.
     """
     others = [r for r in records if r.key != record.key]
-    failures = engine.detach(record.plan, record.key, Deadline(STEP_SECONDS))
-    failures += _release(record)
+    failures = engine.detach(record.plan, record.key, Deadline(min(seconds, STEP_SECONDS)))
+    failures += _release(record, seconds)
     failures += _unannounce(record, others)
     last = not store.shares(record.key, record.directory)
     failures += engine.clean_directory(record.plan, last=last)
@@ -89,8 +96,11 @@ def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Re
 
 def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
     """Remove what only the marks still know; return what would not go."""
-    with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
-        return _take_marked(found, engine, store)
+    try:
+        with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
+            return _take_marked(found, engine, store)
+    except (PluginError, OSError) as error:
+        return [describe(error)]
 
 
 def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
@@ -132,7 +142,7 @@ def _without_record(call: Call) -> list[str]:
     return failures
 
 
-def _release(record: Record) -> list[str]:
+def _release(record: Record, seconds: float) -> list[str]:
     """Have the addresses released, with the config that ADD got."""
     if not record.ipam_type:
         return []
@@ -147,7 +157,7 @@ def _release(record: Record) -> list[str]:
         args=record.args,
         config=record.config,
     )
-    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type))
+    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type, deadline_seconds=seconds))
 
 
 def _release_unknown(call: Call) -> None:
