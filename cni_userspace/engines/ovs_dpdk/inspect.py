@@ -123,6 +123,8 @@ def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) ->
     error = (atoms(interface["error"]) or [""])[0]
     if ofport <= 0:
         yield f"ovs-vswitchd does not serve the port {plan['port']}: {error or 'it has no ofport'}"
+    elif plan.get("ofport_request") not in (None, ofport):
+        yield _differs("ofport", ofport, plan["ofport_request"])
 
 
 def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
