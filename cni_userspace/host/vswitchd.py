@@ -88,14 +88,15 @@ def may_search(found: os.stat_result, who: Credentials) -> bool:
     return bool(found.st_mode & stat.S_IXOTH)
 
 
-def obstacle(pid: int, path: str, wanted: str) -> str:
-    """Return what keeps a process from reaching a directory, or "".
+def obstacle(rundir: str, path: str, wanted: str) -> str:
+    """Return what keeps vswitchd from reaching a directory, "" where nothing does or nobody can tell.
 
     Walks the path in the process's own mount namespace and root, follows
     links as that process would, and compares the end with `wanted`
     ("device:inode"). Raises OSError only where /proc does not let us look.
     """
-    who = credentials(pid)
+    pid = find(rundir) if rundir else None
+    who = None if pid is None else credentials(pid)
     if who is None:
         return ""
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

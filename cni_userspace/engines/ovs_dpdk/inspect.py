@@ -14,7 +14,7 @@ from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, rows
 from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.errors import PluginError
-from cni_userspace.host import dirfd
+from cni_userspace.host import dirfd, vswitchd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
 
 TYPE_CHECKING = False
@@ -135,14 +135,22 @@ def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"the directory {path} does not exist"
         return
     with directory:
-        if plan.get("directory_id") and directory.identity != plan["directory_id"]:
-            yield f"the directory {path} is another one than ADD made"
-        if plan.get("own_directory"):
-            yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
-        if os.path.dirname(plan["switch_path"]) == plan.get("link"):
-            yield from _short_link(plan)
+        faults = list(_directory(plan, directory))
+        yield from faults
         if plan["interface_type"] != CLIENT_TYPE:
             yield from _socket(plan, directory)
+        elif not faults:
+            yield from _reachable(plan)
+
+
+def _directory(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str]:
+    path = plan["directory"]
+    if plan.get("directory_id") and directory.identity != plan["directory_id"]:
+        yield f"the directory {path} is another one than ADD made"
+    if plan.get("own_directory"):
+        yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
+    if os.path.dirname(plan["switch_path"]) == plan.get("link"):
+        yield from _short_link(plan)
 
 
 def _access(wanted: Sequence[int] | None, found: os.stat_result, path: str) -> Iterator[str]:
@@ -152,6 +160,14 @@ def _access(wanted: Sequence[int] | None, found: os.stat_result, path: str) -> I
         if value != made:
             shown = (oct(value), oct(made)) if name == "mode" else (value, made)
             yield _differs(f"{name} of {path}", *shown)
+
+
+def _reachable(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Ask anew what ADD asked: vswitchd may run as another user now, a directory above have another mode."""
+    folder = os.path.dirname(plan["switch_path"])
+    obstacle = vswitchd.obstacle(plan["rundir"], folder, plan.get("directory_id", ""))
+    if obstacle:
+        yield f"ovs-vswitchd cannot reach {plan['switch_path']}: {obstacle}"
 
 
 def _short_link(plan: Mapping[str, Any]) -> Iterator[str]:

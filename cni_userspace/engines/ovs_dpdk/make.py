@@ -116,11 +116,8 @@ def _link(plan: Plan, undo: Undo) -> None:
 
 
 def _reachable(plan: Plan, directory: dirfd.Directory) -> None:
-    """Refuse a path that vswitchd, where its process is visible, cannot walk."""
-    pid = vswitchd.find(plan.rundir) if plan.rundir else None
-    if pid is None:
-        return
-    obstacle = vswitchd.obstacle(pid, os.path.dirname(plan.switch_path), directory.identity)
+    """Refuse a path that vswitchd cannot walk."""
+    obstacle = vswitchd.obstacle(plan.rundir, os.path.dirname(plan.switch_path), directory.identity)
     if obstacle:
         raise UnreachableError(
             "ovs-vswitchd cannot reach the socket's directory, so the port would never connect",
