@@ -41,7 +41,7 @@ def users_switch() -> Iterator[Switch]:
 @pytest.fixture(scope="module")
 def unseen() -> Iterator[str]:
     """Give a directory that the contained switch does not see."""
-    path = tempfile.mkdtemp(prefix="ur-", dir="/tmp")  # noqa: S108  short, for sockets
+    path = tempfile.mkdtemp(prefix="ur-", dir="/tmp")
     os.chmod(path, 0o755)  # noqa: S103  the switch is root
     yield path
     shutil.rmtree(path)
