@@ -95,10 +95,13 @@ def take_down(
 
 
 def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
-    """Remove what only the marks still know; return what would not go."""
+    """Remove what only the marks still know; return what would not go.
+
+    What has a record is left to it: another call may have attached meanwhile.
+    """
     try:
         with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
-            return _take_marked(found, engine, store)
+            return [] if store.read(found.key) is not None else _take_marked(found, engine, store)
     except (PluginError, OSError) as error:
         return [describe(error)]
 
@@ -106,12 +109,15 @@ def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
 def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
     failures = engine.detach(found.plan, found.key, Deadline(STEP_SECONDS))
     directory = found.plan.get("directory", "")
-    others = store.of_container(found.key.container_id)
-    others = [r for r in others if r.key != found.key]
     if directory and not found.plan.get("in_place"):
-        failures += _refresh(directory, others)
+        failures += _attempt("interfaces file", lambda: _refresh_beside(found, directory, store))
     last = not store.shares(found.key, directory) and not _marked_beside(found, engine)
     return failures + engine.clean_directory(found.plan, last=last)
+
+
+def _refresh_beside(found: Marked, directory: str, store: Store) -> None:
+    others = [r for r in store.of_container(found.key.container_id) if r.key != found.key]
+    _refresh(directory, others)
 
 
 def _marked_beside(found: Marked, engine: Engine) -> bool:
@@ -181,20 +187,16 @@ def _unannounce(record: Record, others: Sequence[Record]) -> list[str]:
     if record.device_info:
         failures += _attempt("device-info file", lambda: announce.withdraw(record))
     if record.directory:
-        failures += _refresh(record.directory, others)
+        failures += _attempt("interfaces file", lambda: _refresh(record.directory, others))
     return failures
 
 
-def _refresh(directory: str, others: Sequence[Record]) -> list[str]:
+def _refresh(directory: str, others: Sequence[Record]) -> None:
     """Rewrite the file beside the sockets. What the pod planted in its place must not hold up a DEL."""
-
-    def step() -> None:
-        try:
-            announce.refresh(directory, others)
-        except ConflictError:
-            pass
-
-    return _attempt("interfaces file", step)
+    try:
+        announce.refresh(directory, others)
+    except ConflictError:
+        pass
 
 
 def _attempt(what: str, step: Any) -> list[str]:  # noqa: ANN401  any call without arguments

@@ -79,12 +79,16 @@ def remove_record(
     lock_seconds: float = LOCK_SECONDS,
     seconds: float = IPAM_SECONDS,
 ) -> list[str]:
-    """Take down one recorded attachment under its container's lock; return what would not go."""
+    """Take down one recorded attachment under its container's lock; return what would not go.
+
+    Only while the record is the one that was judged: another call may have
+    settled it meanwhile, and attached the container anew.
+    """
     try:
         with store.lock(record.key.container_id, Deadline(lock_seconds)):
             records = store.of_container(record.key.container_id)
             current = next((r for r in records if r.key == record.key), None)
-            return [] if current is None else take_down(current, engine, store, records, seconds)
+            return take_down(record, engine, store, records, seconds) if current == record else []
     except (PluginError, OSError) as error:
         return [describe(error)]
 

@@ -39,12 +39,15 @@ class Node:
     database: Listener  # stands for another database: it is enough to see who connects
 
     def place(self, name: str) -> str:
+        """Return a path on the node."""
         return f"{self.plugin.directory}/{name}"
 
     def conf(self, **keys: Any) -> dict[str, Any]:  # noqa: ANN401  any key of a netconf
+        """Return a tenant's netconf."""
         return self.plugin.conf(createBridge=True, deleteBridge=True, **keys)
 
     def add(self, **keys: Any) -> Outcome:  # noqa: ANN401  any key of a netconf
+        """ADD with a tenant's netconf."""
         return self.plugin.add(self.conf(**keys), CONTAINER, self.netns.path)
 
     def untouched(self) -> bool:
