@@ -133,30 +133,45 @@ def make_directory(parent: Directory, name: str, access: Access) -> tuple[Direct
     """Open or make a directory in `parent`; tell whether this call made it.
 
     One that is there keeps its owner and mode. Raises ConflictError when
-    something else has the name, InputOutputError where none can be made.
+    something else has the name, InputOutputError where none can be made; none
+    is left then.
     """
-    made = True
     try:
         os.mkdir(name, 0o700, dir_fd=parent.fd)
     except FileExistsError:
-        made = False
+        return _existing(parent, name), False
     except OSError as error:
-        raise InputOutputError(
-            "the container's directory cannot be made",
-            details=f"{parent.path}/{name}: {error.strerror}",
-            hint="`sharedDir` must be writable for root",
-        ) from None
+        raise _unmade(f"{parent.path}/{name}", error) from None
     try:
         found = parent.child(name)
+        try:
+            apply_access(found.fd, access)
+        except BaseException:
+            found.close()
+            raise
+    except OSError as error:
+        os.rmdir(name, dir_fd=parent.fd)
+        raise _unmade(f"{parent.path}/{name}", error) from None
+    return found, True
+
+
+def _existing(parent: Directory, name: str) -> Directory:
+    try:
+        return parent.child(name)
     except OSError as error:
         raise ConflictError(
             "the container's directory cannot be used",
             details=f"{parent.path}/{name}: {error.strerror}",
             hint="something that is no directory has its name",
         ) from None
-    if made:
-        apply_access(found.fd, access)
-    return found, made
+
+
+def _unmade(path: str, error: OSError) -> InputOutputError:
+    return InputOutputError(
+        "the container's directory cannot be made",
+        details=f"{path}: {error.strerror}",
+        hint="`sharedDir` must be writable for root",
+    )
 
 
 def access(found: os.stat_result) -> list[int]:

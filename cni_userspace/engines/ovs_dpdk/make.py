@@ -55,6 +55,7 @@ def _container_directory(plan: Plan, base: dirfd.Directory, undo: Undo) -> dirfd
     name = os.path.basename(plan.directory)
     access = dirfd.Access(uid=plan.uid, gid=plan.gid, mode=0o755 if plan.dir_mode is None else plan.dir_mode)
     directory, made = dirfd.make_directory(base, name, access)
+    directory_id = ""
     if made:
         undo.add(f"directory {plan.directory}", lambda: remove.directory(plan.directory, directory_id))
     directory_id = directory.identity
