@@ -90,15 +90,18 @@ REMEDIES: dict[str, str] = {
     "CheckError": "Every fault is listed. Start the container anew: the plugin repairs nothing in place.",
     "DelegateError": "Read the IPAM plugin's own words; what it wrote on stderr is in the runtime's log. "
     "Most come with a code of their own.",
-    "UnreachableError": "Choose a `sharedDir` that ovs-vswitchd's user may enter and that its container mounts: "
-    "[own user](../how-to/vswitchd-user.md), [container](../how-to/vswitchd-container.md).",
+    "UnreachableError": "Choose a `sharedDir` that ovs-vswitchd's user may enter and that its container "
+    "mounts: [own user](../how-to/vswitchd-user.md), [container](../how-to/vswitchd-container.md).",
     "InternalError": "Report it, with the configuration and `details`. DEL cleans up.",
 }
 
 
 def kinds() -> list[type[PluginError]]:
     """Return the classes that a user can meet, by their code."""
-    found = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind is not PluginError]
+    found = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PluginError)
+    ]
+    found.remove(PluginError)
     return sorted(found, key=lambda kind: (kind.code, len(kind.__mro__)))
 
 

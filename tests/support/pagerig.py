@@ -1,16 +1,18 @@
 """A machine of its own for one page of the documents, on which its commands run as they stand.
 
-Owns mount, process and network namespaces in which /run is empty, /etc, /opt,
-/srv, /var and the checkout take writes without keeping them, and everything
-that was started ends with the page; in it `userspace` and the reference plugins
-are installed as install/README.md says, and a switch runs where the page's rig
-asks for one. Must never change a file of the host.
+Owns mount, process and network namespaces in which /run is empty, writes to
+/etc, /opt, /srv, /usr/local, /var, the home and the checkout are forgotten, and
+everything that was started ends with the page; in it `userspace` and the
+reference plugins are installed as install/README.md says. Must never change a
+file of the host.
 
-`python -m tests.support.pagerig PAGE` runs a page and exits 1 with what went
-wrong; `run(page)` does so in its namespaces. Rigs: `machine`; `online`, which
-has the host's network; `switch`, on which a switch runs already; `switch of
-USER:GROUP`, whose daemons run as that user; `switch hiding DIRECTORY`, whose
-vswitchd has a mount namespace of its own in which that directory is empty.
+`python -m tests.support.pagerig [--show] PAGE` runs a page and exits 1 with what
+went wrong. Rigs:
+
+- `machine`: no switch;
+- `online`: the host's network, the checkout as working directory, no plugin;
+- `switch`: a switch runs; `switch of USER:GROUP`: as that user; `switch hiding
+  DIRECTORY`: in a mount namespace of its own in which the directory is empty.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from tests.support.pages import Block, Step
 
 ONLINE = "online"
-KEPT = ("/etc", "/opt", "/srv", "/var", pages.ROOT)  # writes to these are forgotten
+INSIDE = "--inside"  # the namespaces
+CACHES = os.path.expanduser("~")  # of pip
+KEPT = ("/etc", "/opt", "/srv", "/usr/local", "/var", CACHES, pages.ROOT)  # writes to these are forgotten
 EMPTY = ("/etc/cni", "/opt/cni", "/var/lib/cni")
 SHARED = (hugepages.STATE, "/run/systemd")  # of the host's /run: the pool's lock, the resolver's file
 ASIDE = "/mnt"  # where the new /run is made up
@@ -64,8 +68,8 @@ lock_type = "file"
 }
 SOCKET_MIB = 256
 SPARE_PAGES = 8
-PAGE_SECONDS = 300
-STEP_SECONDS = 90
+PAGE_SECONDS = 400
+STEP_SECONDS = 180
 
 
 class _Switch(Switch):
@@ -95,21 +99,41 @@ def run(page: str, *options: str) -> subprocess.CompletedProcess[str]:
     enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
     if pages.rig(page) != ONLINE:
         enter.append("--net")
-    line = [*enter, "--kill-child", "--", sys.executable, "-m", "tests.support.pagerig", page, *options]
+    program = [sys.executable, "-m", "tests.support.pagerig", INSIDE, *options, page]
     return subprocess.run(
-        line, cwd=pages.ROOT, check=False, capture_output=True, text=True, timeout=PAGE_SECONDS
+        [*enter, "--kill-child", "--", *program],
+        cwd=pages.ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PAGE_SECONDS,
     )
 
 
-def main(page: str, *options: str) -> int:
-    """Run a page inside; return the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run a page, or its part inside the namespaces; return the exit code."""
+    *options, page = arguments
+    if INSIDE in options:
+        return _inside(page, show="--show" in options)
+    done = run(page, *options)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    return done.returncode
+
+
+def _inside(page: str, *, show: bool) -> int:
+    if os.getpid() != 1:
+        raise OSError("not in a process namespace of its own: this would mount over the host's /run")
+    rig = pages.rig(page)
     _make_machine()
+    if rig != ONLINE:
+        _install()
     with ExitStack() as stack:
-        rig = pages.rig(page)
         if rig.startswith("switch"):
             switch = stack.enter_context(_switch(rig))
             os.symlink(switch.directory, "/run/openvswitch")
-        shell = stack.enter_context(Shell(show="--show" in options))
+        os.makedirs(HOME)
+        shell = stack.enter_context(Shell(pages.ROOT if rig == ONLINE else HOME, show=show))
         try:
             for block in pages.blocks(page):
                 _do(block, shell)
@@ -141,17 +165,16 @@ def _do(block: Block, shell: Shell) -> None:
 class Shell:
     """One bash for the whole page."""
 
-    def __init__(self, *, show: bool) -> None:
-        """Start it in a home of its own."""
+    def __init__(self, place: str, *, show: bool) -> None:
+        """Start it in a directory."""
         self._show = show
-        os.makedirs(HOME, exist_ok=True)
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            cwd=HOME,
+            cwd=place,
         )
 
     def do(self, step: Step) -> None:
@@ -172,7 +195,8 @@ class Shell:
             raise StepError("the shell has no pipes")
         mark = f"done-{secrets.token_hex(8)}"
         # $? is put back, so that the page's own `echo $?` sees its command's
-        told = f"{command}\n{{ st=$?; printf '\\n%s %d\\n' {mark} $st; (exit $st); }}\n"
+        # stdin is where the shell's commands come from
+        told = f"{{ {command}\n}} < /dev/null\n{{ st=$?; printf '\\n%s %d\\n' {mark} $st; (exit $st); }}\n"
         self._process.stdin.write(told.encode())
         self._process.stdin.flush()
         said, end = "", time.monotonic() + STEP_SECONDS
@@ -200,7 +224,7 @@ def _environment() -> dict[str, str]:
     }
     beside = [os.path.dirname(sys.executable), gotools.directory(), "/usr/lib/openvswitch-switch-dpdk"]
     path = ":".join([*beside, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
-    return {**ours, "PATH": path, "HOME": HOME, "CHECKOUT": pages.ROOT, "LC_ALL": "C.UTF-8"}
+    return {**ours, "PATH": path, "HOME": HOME, "PIP_CACHE_DIR": f"{CACHES}/.cache/pip", "LC_ALL": "C.UTF-8"}
 
 
 # --- the machine
@@ -217,6 +241,8 @@ def _make_machine() -> None:
     os.makedirs("/run/lock")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for number, place in enumerate(KEPT):
+        if any(place.startswith(f"{other}/") for other in KEPT):
+            continue  # it is in one of the others
         upper, work = f"{UPPER}/{number}/upper", f"{UPPER}/{number}/work"
         os.makedirs(upper)
         os.makedirs(work)
@@ -224,7 +250,6 @@ def _make_machine() -> None:
     for place in EMPTY:
         os.makedirs(place, exist_ok=True)
         _mount("-t", "tmpfs", "-o", "mode=755", "empty", place)
-    _install()
 
 
 def _install() -> None:
@@ -260,4 +285,4 @@ def _mount(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
