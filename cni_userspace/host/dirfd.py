@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PUBLIC = 0o755  # what we make above the containers' directories anybody may walk through
 STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-ROUNDS = 100_000  # listings of a directory that a container may still be filling
 WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -256,9 +255,11 @@ def remove_tree(parent: Directory, name: str) -> None:
 
 
 def _remove_contents(parent: Directory, name: str) -> None:
+    from cni_userspace.host import emptying  # needed for left-overs alone
+
     try:
         with parent.child(name) as top:
-            _empty(top)
+            emptying.empty(top.fd, top.path)
         os.rmdir(name, dir_fd=parent.fd)
     except OSError as error:
         raise InputOutputError(
@@ -266,54 +267,3 @@ def _remove_contents(parent: Directory, name: str) -> None:
             details=f"{parent.path}/{name}: {error.strerror} ({error.filename})",
             hint="a mount in it must be unmounted first",
         ) from None
-
-
-def _empty(top: Directory) -> None:
-    """Remove everything in a directory without recursion: a container can nest as deep as it likes.
-
-    shutil.rmtree ends at Python's recursion limit, and it empties what is
-    mounted in a directory before it fails at the mount.
-    """
-    mount = _mount(top.fd)
-    for _ in range(ROUNDS):
-        names = os.listdir(top.fd)
-        if not names:
-            return
-        for name in names:
-            _clear(top, name, mount)
-    raise OSError(errno.ENOTEMPTY, "it is filled while it is emptied", top.path)
-
-
-def _clear(top: Directory, name: str, mount: str) -> None:
-    """Remove an entry; directories with something in them that are below it come up beside it."""
-    if _removed(top.fd, name):
-        return
-    with top.child(name) as child:
-        if _mount(child.fd) != mount:
-            raise OSError(errno.EBUSY, "something is mounted there", name)
-        for below in os.listdir(child.fd):
-            if not _removed(child.fd, below):
-                os.rename(below, os.urandom(8).hex(), src_dir_fd=child.fd, dst_dir_fd=top.fd)
-    os.rmdir(name, dir_fd=top.fd)
-
-
-def _removed(fd: int, name: str) -> bool:
-    """Remove an entry; return False for a directory with something in it."""
-    try:
-        os.unlink(name, dir_fd=fd)
-    except FileNotFoundError:
-        pass
-    except IsADirectoryError:
-        try:
-            os.rmdir(name, dir_fd=fd)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return False
-    return True
-
-
-def _mount(fd: int) -> str:
-    """Return the id of the mount that an open file is on (proc_pid_fdinfo(5)): device numbers repeat."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
-        return next(line for line in lines if line.startswith("mnt_id"))
