@@ -95,15 +95,15 @@ def test_del_clears_what_a_killed_add_left(attachment: Broken) -> None:
         assert attachment.left() == [], point
 
 
-def test_add_clears_what_a_killed_add_left(attachment: Broken) -> None:
-    for point in attachment.points("ADD", CHANGING):
-        killed = attachment.call("ADD", point, "signal=KILL")
+def test_add_clears_what_a_killed_add_left(client: Broken) -> None:
+    for point in client.points("ADD", CHANGING):
+        killed = client.call("ADD", point, "signal=KILL")
         if killed.returncode:
-            again = attachment.node.add(conf=attachment.conf)
+            again = client.node.add(conf=client.conf)
             if "exists already" not in again.words:  # killed while it answered: the attachment stands
                 again.succeeded()
-        attachment.delete()
-        assert attachment.left() == [], point
+        client.delete()
+        assert client.left() == [], point
 
 
 def test_del_finishes_what_a_killed_del_began(attachment: Broken) -> None:
