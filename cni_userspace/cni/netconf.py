@@ -299,9 +299,7 @@ def _judge(getters: list[Getter], engine: str) -> None:
         from cni_userspace.cni import mistakes
 
         few = left[:MOST_TOLD]  # looking for what was meant costs half a millisecond each
-        problems.mistakes += [
-            mistakes.unknown(key, path, g, engine, misplaced=m) for g, key, path, m in named
-        ]
+        problems.mistakes += [mistakes.unknown(key, path, g, engine, misplaced=m) for g, key, path, m in few]
     count = len(problems.mistakes) + len(left[MOST_TOLD:])
     told = problems.mistakes[:MOST_TOLD]
     told += [f"and {count - MOST_TOLD} more"] if count > MOST_TOLD else []
