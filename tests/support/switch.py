@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Self
@@ -123,7 +124,7 @@ class Switch(SwitchView):
             self._path("ovsdb-server.out"),
             env=self.env,
         )
-        self._wait_for(self._ovsdb, "ovsdb-server", lambda: os.path.exists(self.socket))
+        self._wait_for(self._ovsdb, "ovsdb-server", self._listens)
 
     def restart_vswitchd(self) -> None:
         """Start vswitchd, after a crash too, and wait until it has applied the whole database."""
@@ -177,8 +178,8 @@ class Switch(SwitchView):
             self.restart_vswitchd()
         for bridge in self.bridges():
             self.vsctl("--if-exists", "del-br", bridge)
-        for socket in self.vhost_sockets():
-            os.unlink(socket)  # vswitchd forgot it when it was killed
+        for path in self.vhost_sockets():
+            os.unlink(path)  # vswitchd forgot it when it was killed
 
     # --- inside -------------------------------------------------------------
 
@@ -202,6 +203,11 @@ class Switch(SwitchView):
         if self.vhost_sock_dir:
             options["vhost-sock-dir"] = self.vhost_sock_dir
         return [f"other_config:{key}={value}" for key, value in options.items()]
+
+    def _listens(self) -> bool:
+        """Tell whether the database server accepts: it binds its socket before it listens."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
 
     def _settled(self) -> bool:
         """Tell whether vswitchd has applied what the database says, in this life of it."""
