@@ -47,11 +47,12 @@ HOME = "/run/page"
 BIN = "/opt/cni/bin"
 NET_D = "/etc/cni/net.d"
 # What podman needs on a machine without systemd, and on top of an overlay; see tests.support.podman.
+CONTAINERS = "/var/lib/containers/page"
 PODMAN = {
-    "/etc/containers/storage.conf": """\
+    "/etc/containers/storage.conf": f"""\
 [storage]
 driver = "vfs"
-graphroot = "/var/lib/containers/page"
+graphroot = "{CONTAINERS}"
 runroot = "/run/containers/page"
 """,
     "/etc/containers/containers.conf.d/page.conf": """\
@@ -133,6 +134,7 @@ def _inside(page: str, *, show: bool) -> int:
             switch = stack.enter_context(_switch(rig))
             os.symlink(switch.directory, "/run/openvswitch")
         os.makedirs(HOME)
+        stack.callback(_end_containers)
         shell = stack.enter_context(Shell(pages.ROOT if rig == ONLINE else HOME, show=show))
         try:
             for block in pages.blocks(page):
@@ -265,6 +267,13 @@ def _install() -> None:
             file.write(text)
     for name in ("bridge", "host-local", "loopback", "multus", "ptp", "static", "tuning"):
         os.symlink(f"{gotools.directory()}/{name}", f"{BIN}/{name}")
+
+
+def _end_containers() -> None:
+    """Remove what a failed page left in podman: its cgroups would outlive the namespaces."""
+    if os.path.isdir(CONTAINERS):
+        end = ["podman", "rm", "--all", "--force", "--time", "0"]
+        subprocess.run(end, check=False, capture_output=True)
 
 
 def _make_user(user: str) -> None:
