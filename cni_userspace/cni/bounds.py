@@ -6,8 +6,10 @@ listed there, the node file's own defaults and the built-in ones; without it,
 nothing is bounded. One rule stands always: a kubeconfig whose users run
 programs is refused, for it would run them as root.
 
-Paths are compared after their links are resolved, and as a whole: a directory
-inside an allowed one is another directory.
+A path is compared as a whole, with what is listed and with where the links in
+what is listed lead: a directory inside an allowed one is another directory.
+Links in what a netconf names count for nothing. A tenant can make some, in a
+volume, and could turn them elsewhere between this judgement and the work.
 """
 
 from __future__ import annotations
@@ -124,17 +126,20 @@ def _allowed(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> 
     more = [text for text in (built_in, set_here) if text and isinstance(text, str)]
     if kind in ("bridges", "pfs"):
         return value in more or any(_matches(value, pattern) for pattern in _listed(node.allow, kind))
-    return _resolved(value) in map(_resolved, (*more, *_listed(node.allow, kind)))
+    named = _path(value)
+    return any(
+        named in (path, os.path.realpath(path)) for path in map(_path, (*more, *_listed(node.allow, kind)))
+    )
 
 
 def _listed(allow: Allow, kind: str) -> Iterable[str]:
     return getattr(allow, FIELDS[kind])  # type: ignore[no-any-return]  # every field is a tuple of strings
 
 
-def _resolved(text: str) -> str:
-    """Return a path, or the path in a database's address, with its links resolved."""
-    plain = forms.plain_remote(text)
-    return os.path.realpath(plain[5:]) if plain.startswith("unix:") else plain
+def _path(text: str) -> str:
+    """Return a path, or the one in a database's address; a tcp: address stays as it is."""
+    path = text.removeprefix("unix:")
+    return forms.squeezed(path) if path.startswith("/") else path
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -131,22 +131,38 @@ def test_bridges_are_shell_patterns(pattern: str, name: str, *, allowed: bool) -
     assert (bounds.violations(parse(base(bridge=name), None, node), node) == []) is allowed
 
 
-def test_paths_are_compared_after_their_links(tmp_path: Path) -> None:
-    real, link, inside = tmp_path / "real", tmp_path / "link", tmp_path / "real" / "pod"
-    inside.mkdir(parents=True)
+def test_a_listed_path_may_be_named_by_where_its_links_lead(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
     link.symlink_to(real)
-    node = NodeFile(path="/node", allow=Allow(shared_dirs=(str(real),)))
-    bounds.check(parse(base(sharedDir=str(link)), None, node), node)
-    (real / "way-out").symlink_to("/etc")
-    for other in (inside, real / "way-out", tmp_path):
+    node = NodeFile(path="/node", allow=Allow(shared_dirs=(str(link),)))
+    for named in (link, real, f"{real}/"):
+        bounds.check(parse(base(sharedDir=str(named)), None, node), node)
+
+
+def test_a_path_inside_or_above_a_listed_one_is_another(tmp_path: Path) -> None:
+    (tmp_path / "real" / "pod").mkdir(parents=True)
+    node = NodeFile(path="/node", allow=Allow(shared_dirs=(f"{tmp_path}/real",)))
+    for other in (tmp_path / "real" / "pod", tmp_path):
         assert "sharedDir" in refusal(base(sharedDir=str(other)), node)
 
 
-def test_a_database_is_compared_after_its_links(tmp_path: Path) -> None:
+def test_a_link_of_a_tenants_own_leads_to_nothing_that_is_allowed(tmp_path: Path) -> None:
+    """It could lead elsewhere by the time that root goes through it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "planted").symlink_to("real")
+    allow = Allow(shared_dirs=(f"{tmp_path}/real",), log_files=(f"{tmp_path}/real/log",))
+    node = NodeFile(path="/node", allow=allow)
+    assert "sharedDir" in refusal(base(sharedDir=f"{tmp_path}/planted"), node)
+    assert "logFile" in refusal(base(logFile=f"{tmp_path}/planted/log"), node)
+    assert "logFile" in refusal(base(logFile=f"{tmp_path}/planted/../real/log"), node)
+
+
+def test_a_database_may_be_named_by_where_its_links_lead(tmp_path: Path) -> None:
     (tmp_path / "db").touch()
     (tmp_path / "link").symlink_to("db")
-    node = NodeFile(path="/node", allow=Allow(databases=(f"unix:{tmp_path}/db",)))
-    bounds.check(parse(base(socket_file=f"{tmp_path}/link"), None, node), node)
+    node = NodeFile(path="/node", allow=Allow(databases=(f"unix:{tmp_path}/link",)))
+    bounds.check(parse(base(socket_file=f"{tmp_path}/db"), None, node), node)
 
 
 def test_a_configuration_file_that_is_not_allowed_is_not_even_read(tmp_path: Path) -> None:
