@@ -122,10 +122,11 @@ def _step(fd: int, part: str, *, create: bool) -> int:
             raise
     try:
         os.mkdir(part, PUBLIC, dir_fd=fd)
-        os.chmod(part, PUBLIC, dir_fd=fd)  # whatever the runtime's umask is
     except FileExistsError:  # another call made it meanwhile
-        pass
-    return os.open(part, STEP, dir_fd=fd)
+        return os.open(part, STEP, dir_fd=fd)
+    made = os.open(part, WALK, dir_fd=fd)  # by descriptor: whoever owns the parent may have put a link there
+    os.fchmod(made, PUBLIC)  # whatever the runtime's umask is
+    return made
 
 
 def make_directory(parent: Directory, name: str, access: Access) -> tuple[Directory, bool]:
@@ -178,12 +179,12 @@ def access(found: os.stat_result) -> list[int]:
     return [found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)]
 
 
-def apply_access(fd: int, access: Access) -> None:
-    """Set owner, group and mode of an open file (mode last: chown clears setgid)."""
+def apply_access(file: int | str, access: Access) -> None:
+    """Set owner, group and mode of an open file, by descriptor or a path to it; mode last: chown clears setgid."""
     if access.uid is not None or access.gid is not None:
-        os.fchown(fd, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
+        os.chown(file, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
     if access.mode is not None:
-        os.fchmod(fd, access.mode)
+        os.chmod(file, access.mode)
 
 
 def kind(directory: Directory, name: str) -> str:
@@ -225,6 +226,21 @@ def has_listener(directory: Directory, name: str) -> bool:
     finally:
         probe.close()
     return True
+
+
+def apply_to_socket(directory: Directory, name: str, access: Access) -> None:
+    """Set owner, group and mode of a socket; raise OSError (ENOTSOCK) where something else has its name.
+
+    fchown and fchmod refuse the descriptor of a socket's file, which O_PATH
+    alone can open (open(2)); its name under /proc leads to that very file.
+    """
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+    try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOTSOCK, "is no socket", f"{directory.path}/{name}")
+        apply_access(f"/proc/self/fd/{fd}", access)
+    finally:
+        os.close(fd)
 
 
 def unlink(directory: Directory, name: str) -> bool:

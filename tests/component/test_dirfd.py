@@ -67,6 +67,15 @@ def test_what_is_missing_is_made_for_everybody_to_walk_through(tmp_path: Path) -
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o755)
 
 
+def test_a_link_in_a_sockets_place_gives_its_target_no_other_mode(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    (tmp_path / "sock").symlink_to(secret)
+    with dirfd.open_directory(str(tmp_path)) as opened, pytest.raises(OSError, match="is no socket"):
+        dirfd.apply_to_socket(opened, "sock", dirfd.Access(mode=0o666))
+    assert mode(secret) == 0o600
+
+
 def test_what_is_there_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir(mode=0o700)
     dirfd.open_directory(f"{tmp_path}/a/b", create=True).close()

@@ -171,11 +171,8 @@ def _open_to_container(plan: Plan, sockets: dirfd.Directory) -> None:
             details=f"{plan.switch_path} does not exist, although the port is up",
             hint="is other_config:vhost-sock-dir newer than the running ovs-vswitchd?",
         )
-    if plan.uid is not None or plan.gid is not None:
-        uid, gid = (-1 if n is None else n for n in (plan.uid, plan.gid))
-        os.chown(plan.port, uid, gid, dir_fd=sockets.fd, follow_symlinks=False)
-    if plan.socket_mode is not None:
-        os.chmod(sockets.at(plan.port), plan.socket_mode)
+    access = dirfd.Access(uid=plan.uid, gid=plan.gid, mode=plan.socket_mode)
+    dirfd.apply_to_socket(sockets, plan.port, access)
 
 
 def _share(plan: Plan, sockets: dirfd.Directory, directory: dirfd.Directory, undo: Undo) -> None:
