@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 WHITESPACE = " \t\n\r"
+DEPTH = 200  # what is nested more deeply could be read and not written again: Python counts its own stack
+INFINITE = (1e999, -1e999)
 _PLAIN = (False, False, False)  # the encoder's sort_keys, skipkeys, allow_nan
 
 
@@ -23,13 +25,21 @@ def _constant(name: str) -> Any:
     raise JsonError(f"{name} is no JSON value")
 
 
+def _number(text: str) -> float:
+    """Read a number with a fraction or exponent; refuse what no double holds: it could not be written."""
+    value = float(text)
+    if value in INFINITE:
+        raise JsonError(f"{text[:20]} is no number within the range of a double")
+    return value
+
+
 class _Context:
     """What the C scanner reads from its JSONDecoder."""
 
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_number)
     parse_int = int
     parse_constant = staticmethod(_constant)
     memo: dict[str, str] = {}  # noqa: RUF012  the C scanner keeps its own; this one is only looked at
@@ -42,7 +52,7 @@ try:
 except ImportError:  # an interpreter without the accelerator
     import json
 
-    _scan = json.JSONDecoder(parse_constant=_constant).scan_once  # type: ignore[attr-defined]
+    _scan = json.JSONDecoder(parse_float=_number, parse_constant=_constant).scan_once  # type: ignore[attr-defined]
     make_encoder = None  # type: ignore[assignment,misc]
 
 
@@ -51,12 +61,25 @@ def _refuse(value: object) -> Any:
 
 
 def loads(text: str) -> Any:
-    """Parse one JSON document; raise JsonError for anything else."""
+    """Parse one JSON document; raise JsonError for anything else, and for one of more than DEPTH levels."""
     value, end = scan(text)
+    if text.count("[") + text.count("{") > DEPTH and _is_deeper(value):
+        raise JsonError("nested too deeply")
     rest = text[end:].strip(WHITESPACE)
     if rest:
         raise JsonError(f"text after the document, from character {end}: {rest[:20]!r}")
     return value
+
+
+def _is_deeper(value: object) -> bool:
+    """Tell whether a value has more than DEPTH levels, without using one of the stack for each."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        within = [item for item in level if isinstance(item, dict | list)]
+        if not within:
+            return False
+        level = [x for item in within for x in (item.values() if isinstance(item, dict) else item)]
+    return True
 
 
 def scan(text: str) -> tuple[Any, int]:
@@ -75,7 +98,7 @@ def scan(text: str) -> tuple[Any, int]:
         import json  # the words of a mistake may cost its import
 
         try:
-            return json.JSONDecoder(parse_constant=_constant).raw_decode(text, start)
+            return json.JSONDecoder(parse_float=_number, parse_constant=_constant).raw_decode(text, start)
         except RecursionError:
             raise JsonError("nested too deeply") from None
         except ValueError as error:

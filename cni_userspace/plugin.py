@@ -46,12 +46,14 @@ def main() -> int:
             request = request.replace(config=requests.parse_config(_stdin()))
             version = request.config.get("cniVersion") or "0.1.0"
             answer = _serve(request)
+        text = "" if answer is None else dumps(answer)
     except Exception as error:  # noqa: BLE001  the boundary: no traceback reaches the runtime
         answer = _error_json(_as_plugin_error(error), version)
+        text = dumps(answer)
     if answer is None:
         return 0
     try:
-        os.write(1, dumps(answer).encode() + b"\n")
+        os.write(1, text.encode() + b"\n")
     except OSError:  # the runtime has gone: it will call DEL
         return 1
     return 1 if "code" in answer else 0
