@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cni_userspace.attach.store import Key
 from cni_userspace.engines.ovs_dpdk import marks
 from tests.support.plans import plan
@@ -63,6 +65,18 @@ def test_a_port_with_our_mark_alone_is_found_without_an_identity() -> None:
     assert found.key == Key(network="", container_id="", ifname="")
     assert found.plan["directory"] == ""
     assert found.plan["own_directory"] is False
+
+
+@pytest.mark.parametrize("directory", ["/etc", "/run/cni-userspace/c10", "/run/cni-userspace/c1/..", "c1/"])
+def test_a_directory_that_is_not_the_containers_is_not_believed(directory: str) -> None:
+    told = {**of_port(), "cni-directory": directory, "cni-own-directory": "true"}
+    found = marks._marked("unix:/db.sock", "p", told)  # noqa: SLF001
+    assert (found.plan["directory"], found.plan["own_directory"]) == ("", False)
+
+
+def test_a_socket_elsewhere_is_not_believed() -> None:
+    told = {**of_port(), "cni-socket-name": "../../openvswitch/db.sock"}
+    assert marks._marked("unix:/db.sock", "p", told).plan["socket_name"] == ""  # noqa: SLF001
 
 
 def test_a_condition_asks_for_all_marks_of_one_attachment() -> None:

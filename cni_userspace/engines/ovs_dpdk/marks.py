@@ -4,12 +4,19 @@ Owns the external_ids of our Port, Interface and Bridge rows, both ways. With
 them DEL, GC and a sweep work where no record is left. A row without
 `owner=cni-userspace` is somebody else's, always. `attached-mac` is the name
 that OVS integrations use (ovs-vswitchd.conf.db(5)).
+
+Who may write in the database must not thereby have root remove what he likes:
+of a directory or a socket, only what an ADD could have noted is believed.
 """
 
 from __future__ import annotations
 
+import os
+
 from cni_userspace.attach.engine import Marked
+from cni_userspace.attach.naming import directory_name
 from cni_userspace.attach.store import Key
+from cni_userspace.cni.request import ifname_mistake, is_identifier
 from cni_userspace.host.ovsdb import Ovsdb, as_map, mapping
 
 TYPE_CHECKING = False
@@ -75,16 +82,27 @@ def find(remote: str, deadline: Deadline) -> list[Marked]:
                 },
             ],
         )
-    return [_marked(remote, row["name"], mapping(row["external_ids"])) for row in ports["rows"]]
+    found = [_marked(remote, row["name"], mapping(row["external_ids"])) for row in ports["rows"]]
+    return [m for m in found if _is_identity(m.key)]
+
+
+def _is_identity(key: Key) -> bool:
+    """Tell whether names of files can be made of a key; one without a container names none."""
+    return not key.container_id or (is_identifier(key.container_id) and not ifname_mistake(key.ifname))
 
 
 def _marked(remote: str, port: str, found: dict[str, str]) -> Marked:
     plan: dict[str, Any] = {name: found.get(f"cni-{name.replace('_', '-')}", "") for name in FROM_PLAN}
     plan.update({name: found.get(f"cni-{name.replace('_', '-')}") == "true" for name in FLAGS})
+    container = found.get("cni-container-id", "")
+    if not container or os.path.basename(plan["directory"]) != directory_name(container):
+        plan.update(directory="", own_directory=False)
+    if "/" in plan["socket_name"]:
+        plan["socket_name"] = ""
     return Marked(
         key=Key(
             network=found.get("cni-network", ""),
-            container_id=found.get("cni-container-id", ""),
+            container_id=container,
             ifname=found.get("cni-ifname", ""),
         ),
         netns=plan["netns"],
