@@ -8,6 +8,7 @@ container: the pod can write there, so what stands in it is nobody's word.
 from __future__ import annotations
 
 from cni_userspace.attach import publish
+from cni_userspace.attach.store import OWED
 from cni_userspace.host import dirfd
 
 TYPE_CHECKING = False
@@ -67,5 +68,11 @@ def refresh(directory: str, records: Iterable[Record]) -> None:
 
 
 def entries(directory: str, records: Iterable[Record]) -> dict[str, Any]:
-    """Return what the file in a directory should say, by interface name."""
-    return {r.key.ifname: r.entry for r in records if r.directory == directory and r.entry}
+    """Return what the file in a directory should say, by interface name.
+
+    Nothing of what is owed: it is gone for the container. And of two interfaces
+    in a full directory, none could ever be removed if its file had to be
+    written for the other.
+    """
+    there = [r for r in records if r.directory == directory and r.state != OWED]
+    return {r.key.ifname: r.entry for r in there if r.entry}
