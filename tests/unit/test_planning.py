@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,13 @@ def test_names_that_are_given_are_taken() -> None:
     made = plan(port_name="mgmt0", socket_name="vnf.sock")
     assert (made.port, made.socket_name) == ("mgmt0", "vnf.sock")
     assert made.switch_path.endswith("/c1/vnf.sock")
+
+
+@pytest.mark.parametrize("name", [{"ifname": "userspace.json"}, {"socket_name": "userspace.json"}])
+def test_the_name_of_the_interfaces_file_is_no_sockets(name: dict[str, Any]) -> None:
+    with pytest.raises(ConflictError, match="the socket's name is taken"):
+        plan(**name)
+    assert plan(**{**name, "socket_name": "s"}).socket_name == "s"
 
 
 def test_the_container_sees_the_socket_where_its_mount_is() -> None:

@@ -121,6 +121,12 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
     directory = facts.base if in_place else f"{facts.base}/{naming.directory_name(request.container_id)}"
     if in_place:
         socket = port
+    elif socket == publish.INTERFACES_FILE:
+        raise ConflictError(
+            "the socket's name is taken",
+            details=f"{directory}/{socket} is the file that tells the container of its interfaces",
+            hint="`socketName` gives the socket another name",
+        )
     link = "" if in_place else f"{node.link_dir}/{naming.link_name(directory)}"
     switch_path = f"{facts.socket_dir}/{port}" if server_type else _short(directory, socket, link)
     _fits(switch_path)
