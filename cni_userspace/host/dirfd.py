@@ -180,7 +180,7 @@ def access(found: os.stat_result) -> list[int]:
 
 
 def apply_access(file: int | str, access: Access) -> None:
-    """Set owner, group and mode of an open file, by descriptor or a path to it; mode last: chown clears setgid."""
+    """Set owner, group and mode of an open file, by descriptor or path (mode last: chown clears setgid)."""
     if access.uid is not None or access.gid is not None:
         os.chown(file, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
     if access.mode is not None:
