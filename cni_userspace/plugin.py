@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NEWEST = "1.1.0"
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 STRICT = ("ADD", "STATUS")
+CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 10
 
 
 def main() -> int:
@@ -105,6 +106,9 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
     from cni_userspace.attach.call import Call
     from cni_userspace.cni import bounds, netconf
     from cni_userspace.cni.log import Log
+    from cni_userspace.host.deadline import Deadline
+
+    deadline = Deadline(CALL_SECONDS)
 
     def options(engine: str, getter: Getter) -> Value:
         return engines.load(engine).parse_options(getter)
@@ -127,6 +131,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
         engine=engines.load(conf.engine),
         store=store,
         log=log,
+        deadline=deadline,
     )
 
 

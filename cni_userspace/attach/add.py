@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cni_userspace.attach.engine import Attached, Planned
 
 LOCK_SECONDS = 15
+IPAM_SECONDS = 20
+BACK_SECONDS = 5  # for each step of the way back, when the call's own time may be over
 NEWEST = "1.1.0"
 
 
@@ -36,10 +38,12 @@ def add(call: Call) -> dict[str, Any]:
     netns.require(call.request.netns)
     if not call.request.netns_override:
         netns.refuse_own(call.request.netns)
-    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+    timeout = call.conf.timeout
+    with call.store.lock(call.request.container_id, call.deadline.within(LOCK_SECONDS)):
         siblings = _siblings(call)
         _refuse_duplicates(call, siblings)
-        plan = call.engine.plan(call.request, call.conf, call.node, siblings, Deadline(call.conf.timeout))
+        facts_by = call.deadline.within(timeout)
+        plan = call.engine.plan(call.request, call.conf, call.node, siblings, facts_by)
         record = _record(call, plan)
         undo = Undo()
         try:
@@ -70,7 +74,7 @@ def _siblings(call: Call) -> list[Record]:
         from cni_userspace.attach.delete import take_down
 
         call.log.warning("clearing what an earlier attachment left", state=ruin.state)
-        failures = take_down(ruin, call.engine, call.store, records)
+        failures = take_down(ruin, call.engine, call.store, records, call.deadline)
         if failures:
             raise ConflictError(
                 "an earlier attachment is not yet cleaned up",
@@ -124,7 +128,7 @@ def _make(
     undo: Undo,
 ) -> Result:
     addresses = _addresses(call, undo)
-    attached = call.engine.attach(plan, undo, Deadline(call.conf.timeout))
+    attached = call.engine.attach(plan, undo, call.deadline.within(call.conf.timeout))
     result = merge(None, _result(call, attached, addresses))
     finished = record.replace(
         state=ATTACHED,
@@ -150,14 +154,15 @@ def _addresses(call: Call, undo: Undo) -> Result:
 
     request = call.request.replace(config=call.conf.raw)
     try:
-        assigned = ipam.add(request, kind)
+        seconds = call.deadline.within(IPAM_SECONDS).remaining()
+        assigned = ipam.add(request, kind, deadline_seconds=seconds)
     except PluginError:
         try:
-            ipam.delete(request, kind)
+            ipam.delete(request, kind, deadline_seconds=BACK_SECONDS)
         except PluginError as error:
             call.log.warning("IPAM failed to release what it failed to assign", reason=describe(error))
         raise
-    undo.add("IPAM", lambda: ipam.delete(request, kind))
+    undo.add("IPAM", lambda: ipam.delete(request, kind, deadline_seconds=BACK_SECONDS))
     return assigned
 
 
@@ -186,7 +191,8 @@ def _announce(record: Record, siblings: Sequence[Record], undo: Undo) -> Record:
 
 
 def _take_back(call: Call, record: Record, undo: Undo, error: BaseException) -> None:
-    """Undo everything; keep as owed what would not go."""
+    """Undo everything; keep as owed what would not go. A signal interrupts none of it."""
+    signals.ignore()
     failures = undo.run()
     if isinstance(error, TerminatedError) and not failures:
         failures = _clear(call, record)  # it can come between an effect and its undo's registration
@@ -208,7 +214,7 @@ def _clear(call: Call, record: Record) -> list[str]:
     from cni_userspace.attach.delete import take_down
 
     records = call.store.of_container(record.key.container_id)
-    return take_down(record, call.engine, call.store, records)
+    return take_down(record, call.engine, call.store, records, Deadline(BACK_SECONDS))
 
 
 def _forget(call: Call, record: Record) -> list[str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import NodeFile
     from cni_userspace.cni.request import Request
+    from cni_userspace.host.deadline import Deadline
 
 
 class Call(Value):
@@ -24,6 +25,7 @@ class Call(Value):
     engine: Engine
     store: Store
     log: Log
+    deadline: Deadline  # of all that the call waits for, but for a failed ADD's way back
 
     @property
     def key(self) -> Key:

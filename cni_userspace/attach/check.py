@@ -13,7 +13,6 @@ from cni_userspace.cni import ipam
 from cni_userspace.cni.result import parse
 from cni_userspace.errors import CheckError, InvalidConfigError, PluginError, UnknownContainerError
 from cni_userspace.host import dirfd, netns
-from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from cni_userspace.attach.store import Record
     from cni_userspace.cni.result import IP, Interface, Result
 
-LOCK_SECONDS = 20
+LOCK_SECONDS = 15
+IPAM_SECONDS = 20
 
 
 def check(call: Call) -> None:
@@ -37,7 +37,7 @@ def check(call: Call) -> None:
     previous = parse(call.conf.prev_result, "prevResult")
     if not call.request.netns_override:
         netns.refuse_own(call.request.netns)
-    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+    with call.store.lock(call.request.container_id, call.deadline.within(LOCK_SECONDS)):
         records = call.store.of_container(call.request.container_id)
         record = next((r for r in records if r.key == call.key), None)
         if record is None:
@@ -47,7 +47,7 @@ def check(call: Call) -> None:
                 hint="it was deleted, or never added on this node",
             )
         faults = [*_record(call, record), *_previous(record, previous), *_files(record, records)]
-        faults += call.engine.check(record.plan, record.key, Deadline(call.conf.timeout))
+        faults += call.engine.check(record.plan, record.key, call.deadline.within(call.conf.timeout))
     faults += _addresses(call, record)
     if faults:
         raise CheckError("the attachment is not as ADD made it", details="; ".join(faults))
@@ -114,7 +114,8 @@ def _addresses(call: Call, record: Record) -> list[str]:
         return []
     request = call.request.replace(config={**record.config, "prevResult": call.conf.prev_result})
     try:
-        ipam.check(request, record.ipam_type)
-    except PluginError as error:
+        seconds = call.deadline.within(IPAM_SECONDS).remaining()
+        ipam.check(request, record.ipam_type, deadline_seconds=seconds)
+    except (PluginError, TimeoutError) as error:
         return [f"IPAM: {describe(error)}"]
     return []

@@ -12,8 +12,14 @@ from cni_userspace.attach import announce
 from cni_userspace.attach.store import OWED
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni.request import Request
-from cni_userspace.errors import ConflictError, InputOutputError, PluginError, SwitchError, TryAgainError
-from cni_userspace.host.deadline import Deadline
+from cni_userspace.errors import (
+    ConflictError,
+    InputOutputError,
+    PluginError,
+    SwitchError,
+    TerminatedError,
+    TryAgainError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from cni_userspace.attach.call import Call
     from cni_userspace.attach.engine import Engine, Marked
     from cni_userspace.attach.store import Record, Store
+    from cni_userspace.host.deadline import Deadline
 
 LOCK_SECONDS = 15
 STEP_SECONDS = 10
@@ -37,7 +44,7 @@ def delete(call: Call) -> None:
     the marks know is gone then.
     """
     try:
-        with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+        with call.store.lock(call.request.container_id, call.deadline.within(LOCK_SECONDS)):
             failures = _by_record(call)
     except TimeoutError:
         raise
@@ -59,7 +66,7 @@ def _by_record(call: Call) -> list[str]:
     records = call.store.of_container(call.request.container_id)
     record = next((r for r in records if r.key == call.key), None)
     if record is not None:
-        return take_down(record, call.engine, call.store, records)
+        return take_down(record, call.engine, call.store, records, call.deadline)
     failures = _without_record(call)
     if not failures:
         call.store.delete(call.key)
@@ -71,19 +78,17 @@ def take_down(
     engine: Engine,
     store: Store,
     records: Sequence[Record],
-    seconds: float = IPAM_SECONDS,
+    deadline: Deadline,
 ) -> list[str]:
     """Remove what a record stands for, and the record; return what would not go.
 
     `records` are all of the container; its lock must be held. What would not
-    go leaves the record, as owed. No single step waits longer than `seconds`.
+    go by the deadline, or because a signal ended it, leaves the record, as owed.
     """
-    others = [r for r in records if r.key != record.key]
-    failures = engine.detach(record.plan, record.key, Deadline(min(seconds, STEP_SECONDS)))
-    failures += _release(record, seconds)
-    failures += _unannounce(record, others)
-    last = not store.shares(record.key, record.directory)
-    failures += engine.clean_directory(record.plan, last=last)
+    try:
+        failures = _take_all(record, engine, store, records, deadline)
+    except TerminatedError as error:
+        failures = [describe(error)]
     if not failures:
         store.delete(record.key)
         return []
@@ -94,24 +99,39 @@ def take_down(
     return failures
 
 
-def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
+def _take_all(
+    record: Record,
+    engine: Engine,
+    store: Store,
+    records: Sequence[Record],
+    deadline: Deadline,
+) -> list[str]:
+    others = [r for r in records if r.key != record.key]
+    failures = engine.detach(record.plan, record.key, deadline.within(STEP_SECONDS))
+    failures += _release(record, deadline)
+    failures += _unannounce(record, others)
+    last = not store.shares(record.key, record.directory)
+    return failures + engine.clean_directory(record.plan, last=last)
+
+
+def remove_marked(found: Marked, engine: Engine, store: Store, deadline: Deadline) -> list[str]:
     """Remove what only the marks still know; return what would not go.
 
     What has a record is left to it: another call may have attached meanwhile.
     """
     try:
-        with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
-            return [] if store.read(found.key) is not None else _take_marked(found, engine, store)
+        with store.lock(found.key.container_id, deadline.within(LOCK_SECONDS)):
+            return [] if store.read(found.key) is not None else _take_marked(found, engine, store, deadline)
     except (PluginError, OSError) as error:
         return [describe(error)]
 
 
-def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
-    failures = engine.detach(found.plan, found.key, Deadline(STEP_SECONDS))
+def _take_marked(found: Marked, engine: Engine, store: Store, deadline: Deadline) -> list[str]:
+    failures = engine.detach(found.plan, found.key, deadline.within(STEP_SECONDS))
     directory = found.plan.get("directory", "")
     if directory and not found.plan.get("in_place"):
         failures += _attempt("interfaces file", lambda: _refresh_beside(found, directory, store))
-    last = not store.shares(found.key, directory) and not _marked_beside(found, engine)
+    last = not store.shares(found.key, directory) and not _marked_beside(found, engine, deadline)
     return failures + engine.clean_directory(found.plan, last=last)
 
 
@@ -120,10 +140,10 @@ def _refresh_beside(found: Marked, directory: str, store: Store) -> None:
     _refresh(directory, others)
 
 
-def _marked_beside(found: Marked, engine: Engine) -> bool:
+def _marked_beside(found: Marked, engine: Engine, deadline: Deadline) -> bool:
     """Tell whether the marks know of others in the same directory; True where they cannot be read."""
     try:
-        marked = engine.marked(found.plan["place"], Deadline(STEP_SECONDS))
+        marked = engine.marked(found.plan["place"], deadline.within(STEP_SECONDS))
     except (SwitchError, OSError):
         return True
     return any(m.key != found.key and m.plan.get("directory") == found.plan.get("directory") for m in marked)
@@ -134,7 +154,7 @@ def _without_record(call: Call) -> list[str]:
     failures = []
     place = call.engine.place(call.conf)
     try:
-        marked = call.engine.marked(place, Deadline(STEP_SECONDS))
+        marked = call.engine.marked(place, call.deadline.within(STEP_SECONDS))
     except (SwitchError, TimeoutError, OSError) as error:
         if call.store.has_file(call.key):
             return [f"the record cannot be read, and neither can the marks: {describe(error)}"]
@@ -143,17 +163,15 @@ def _without_record(call: Call) -> list[str]:
         marked = []
     for found in marked:
         if found.key == call.key:
-            failures += _take_marked(found, call.engine, call.store)
+            failures += _take_marked(found, call.engine, call.store, call.deadline)
     _release_unknown(call)
     return failures
 
 
-def _release(record: Record, seconds: float) -> list[str]:
+def _release(record: Record, deadline: Deadline) -> list[str]:
     """Have the addresses released, with the config that ADD got."""
     if not record.ipam_type:
         return []
-    from cni_userspace.cni import ipam
-
     request = Request(
         command="DEL",
         container_id=record.key.container_id,
@@ -163,7 +181,13 @@ def _release(record: Record, seconds: float) -> list[str]:
         args=record.args,
         config=record.config,
     )
-    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type, deadline_seconds=seconds))
+    return _attempt("IPAM", lambda: _release_by(request, record.ipam_type, deadline))
+
+
+def _release_by(request: Request, ipam_type: str, deadline: Deadline) -> None:
+    from cni_userspace.cni import ipam
+
+    ipam.delete(request, ipam_type, deadline_seconds=deadline.within(IPAM_SECONDS).remaining())
 
 
 def _release_unknown(call: Call) -> None:
@@ -175,10 +199,8 @@ def _release_unknown(call: Call) -> None:
     """
     if not call.conf.ipam_type:
         return
-    from cni_userspace.cni import ipam
-
     request = call.request.replace(config=call.conf.raw)
-    for failure in _attempt("IPAM", lambda: ipam.delete(request, call.conf.ipam_type)):
+    for failure in _attempt("IPAM", lambda: _release_by(request, call.conf.ipam_type, call.deadline)):
         call.log.warning("there is no record, and IPAM released nothing", reason=failure)
 
 

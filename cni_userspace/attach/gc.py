@@ -8,7 +8,7 @@ them all. Touches records and marks of ours only.
 
 from __future__ import annotations
 
-from cni_userspace.attach.delete import IPAM_SECONDS, remove_marked, take_down
+from cni_userspace.attach.delete import remove_marked, take_down
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni import ipam
 from cni_userspace.errors import InvalidConfigError, PluginError, TryAgainError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 10
 STEP_SECONDS = 10
+IPAM_SECONDS = 20
 SETTLE_SECONDS = 2
 SETTLE_RECORDS = 8
 SETTLE_LOCK_SECONDS = 0.05  # somebody else is at work on it
@@ -50,14 +51,15 @@ def gc(call: Call) -> None:
 
     failures = []
     for record in [r for r in call.store.all() if stale(r.key)]:
-        failures += remove_record(record, call.engine, call.store)
+        failures += remove_record(record, call.engine, call.store, call.deadline)
     for found in _marked(call, failures):
         if stale(found.key):
-            failures += remove_marked(found, call.engine, call.store)
+            failures += remove_marked(found, call.engine, call.store, call.deadline)
     if call.conf.ipam_type:
         try:
-            ipam.gc(call.request.replace(config=call.conf.raw), call.conf.ipam_type)
-        except PluginError as error:
+            seconds = call.deadline.within(IPAM_SECONDS).remaining()
+            ipam.gc(call.request.replace(config=call.conf.raw), call.conf.ipam_type, deadline_seconds=seconds)
+        except (PluginError, TimeoutError) as error:
             failures.append(f"IPAM: {describe(error)}")
     if failures:
         raise TryAgainError("some stale attachments could not be removed", details="; ".join(failures))
@@ -65,7 +67,7 @@ def gc(call: Call) -> None:
 
 def _marked(call: Call, failures: list[str]) -> list[Marked]:
     try:
-        return call.engine.marked(call.engine.place(call.conf), Deadline(STEP_SECONDS))
+        return call.engine.marked(call.engine.place(call.conf), call.deadline.within(STEP_SECONDS))
     except (PluginError, OSError) as error:
         failures.append(f"marks: {describe(error)}")
         return []
@@ -75,9 +77,9 @@ def remove_record(
     record: Record,
     engine: Engine,
     store: Store,
+    deadline: Deadline,
     *,
     lock_seconds: float = LOCK_SECONDS,
-    seconds: float = IPAM_SECONDS,
 ) -> list[str]:
     """Take down one recorded attachment under its container's lock; return what would not go.
 
@@ -85,10 +87,10 @@ def remove_record(
     settled it meanwhile, and attached the container anew.
     """
     try:
-        with store.lock(record.key.container_id, Deadline(lock_seconds)):
+        with store.lock(record.key.container_id, deadline.within(lock_seconds)):
             records = store.of_container(record.key.container_id)
             current = next((r for r in records if r.key == record.key), None)
-            return take_down(record, engine, store, records, seconds) if current == record else []
+            return take_down(record, engine, store, records, deadline) if current == record else []
     except (PluginError, OSError) as error:
         return [describe(error)]
 
@@ -102,9 +104,9 @@ def settle(store: Store, load: Callable[[str], Engine], log: Log) -> None:
     deadline = Deadline(SETTLE_SECONDS)
     for record in store.owed()[:SETTLE_RECORDS]:
         try:
-            left = deadline.remaining()
+            deadline.remaining()
             engine = load(record.engine)
-            failures = remove_record(record, engine, store, lock_seconds=SETTLE_LOCK_SECONDS, seconds=left)
+            failures = remove_record(record, engine, store, deadline, lock_seconds=SETTLE_LOCK_SECONDS)
         except (PluginError, OSError) as error:
             failures = [describe(error)]
         outcome = "; ".join(failures) or "settled"

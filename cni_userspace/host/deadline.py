@@ -20,6 +20,10 @@ class Deadline:
         self.seconds = seconds
         self._end = monotonic() + seconds
 
+    def within(self, seconds: float) -> Deadline:
+        """Return a deadline that ends so many seconds from now, and not after this one."""
+        return Deadline(max(0.0, min(seconds, self._end - monotonic())))
+
     def remaining(self) -> float:
         """Return the seconds that are left; raise TimeoutError when none are."""
         left = self._end - monotonic()

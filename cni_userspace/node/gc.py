@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["owed", "dead", "interrupted", "unrecorded", "torn", "intel"]
 SECONDS = 5
+EACH_SECONDS = 45  # as a runtime's own DEL
 DEFAULT_DATABASE = "unix:/var/run/openvswitch/db.sock"
 WHY = {
     "owed": "a DEL could not finish",
@@ -104,7 +105,7 @@ def _act(record: Record, store: Store, *, yes: bool) -> str:
     if not yes:
         return "would be removed"
     try:
-        failures = sweep.remove_record(record, engines.load(record.engine), store)
+        failures = sweep.remove_record(record, engines.load(record.engine), store, Deadline(EACH_SECONDS))
     except PluginError as error:
         failures = [describe(error)]
     return f"failed: {'; '.join(failures)}" if failures else "removed"
@@ -160,7 +161,7 @@ def _marked(
                 continue
             outcome = "would be removed"
             if yes:
-                failures = remove_marked(found, engine, store)
+                failures = remove_marked(found, engine, store, Deadline(EACH_SECONDS))
                 outcome = f"failed: {'; '.join(failures)}" if failures else "removed"
             yield _finding("dead", found, what, outcome)
 
