@@ -104,7 +104,7 @@ class Ovsdb:
         Raises TransactionError when any operation fails (then nothing was
         done), DatabaseDownError when the connection breaks, TimeoutError.
         """
-        return self._results(self._reply(self._send("transact", [DATABASE, *operations])))
+        return self._results(self._reply(self._send("transact", [DATABASE, *operations])), operations)
 
     def transact_and_wait(self, operations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Run one transaction and wait until vswitchd has caught up with it.
@@ -112,20 +112,24 @@ class Ovsdb:
         Raises as `transact` does; TimeoutError means that the transaction
         stands and vswitchd has not answered.
         """
-        bump = [
+        bump: list[dict[str, Any]] = [
             {"op": "mutate", "table": DATABASE, "where": [], "mutations": [["next_cfg", "+=", 1]]},
             {"op": "select", "table": DATABASE, "where": [], "columns": ["next_cfg"]},
         ]
-        transaction = self._send("transact", [DATABASE, *operations, *bump])
+        bumped = [*operations, *bump]
+        transaction = self._send("transact", [DATABASE, *bumped])
         name = f"wait-{self._next_id}"  # a refused transaction leaves its monitor, and two must differ
         watch = self._send("monitor", [DATABASE, name, {DATABASE: {"columns": ["cur_cfg"]}}])
-        results = self._results(self._reply(transaction))
-        asked = results[-1]["rows"][0]["next_cfg"]
-        current = _cur_cfg(self._reply(watch).get("result") or {})
-        while current < asked:
-            message = self._receive()
-            if message.get("method") == "update":
-                current = max(current, _cur_cfg(message["params"][1]))
+        results = self._results(self._reply(transaction), bumped)
+        try:
+            asked = results[-1]["rows"][0]["next_cfg"]
+            current = _cur_cfg(self._reply(watch).get("result") or {})
+            while current < asked:
+                message = self._receive()
+                if message.get("method") == "update":
+                    current = max(current, _cur_cfg(message["params"][1]))
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise self._lost("what it says of its configuration cannot be read") from None
         return results[: len(operations)]
 
     def _send(self, method: str, params: list[Any]) -> int:
@@ -150,7 +154,7 @@ class Ovsdb:
                     raise TransactionError("the OVS database refused", details=dumps(message["error"]))
                 return message
 
-    def _results(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+    def _results(self, message: dict[str, Any], operations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         results: list[dict[str, Any]] | None = message.get("result")
         if not isinstance(results, list) or not all(r is None or isinstance(r, dict) for r in results):
             raise self._lost("what it answered are no results")
@@ -161,6 +165,8 @@ class Ovsdb:
                     details=f"operation {index}: {result['error']}: {result.get('details', '')}",
                     failed=index,
                 )
+        if len(results) != len(operations) or not all(map(_answers, operations, results)):
+            raise self._lost("what it answered are not the results that were asked for")
         return results
 
     def _receive(self) -> dict[str, Any]:
@@ -205,6 +211,15 @@ class Ovsdb:
 
     def _lost(self, why: str) -> DatabaseDownError:
         return DatabaseDownError("the OVS database broke off", details=f"{self.remote}: {why}")
+
+
+def _answers(operation: dict[str, Any], result: dict[str, Any] | None) -> bool:
+    """Tell whether a result has rows with every column that a select asked for."""
+    if operation["op"] != "select":
+        return True
+    rows = result.get("rows") if result else None
+    columns = set(operation.get("columns", ()))
+    return isinstance(rows, list) and all(isinstance(row, dict) and columns <= row.keys() for row in rows)
 
 
 def _cur_cfg(updates: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 SOON = 0.3
-REQUEST: list[dict[str, Any]] = [{"op": "select", "table": "Bridge", "where": []}]
+REQUEST: list[dict[str, Any]] = [{"op": "select", "table": "Bridge", "where": [], "columns": ["name"]}]
 
 
 def crowd(server: socket.socket, path: str) -> list[socket.socket]:
@@ -119,6 +119,9 @@ def says(data: bytes) -> Script:
     return script
 
 
+NOT_ASKED_FOR: tuple[list[Any], ...] = ([], [{}], [{"rows": 7}], [{"rows": [7]}], [{"rows": [{}]}], ROWS * 2)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -136,6 +139,10 @@ def says(data: bytes) -> Script:
         b'{"id":1,"error":null,"result":[7]}',
         b'{"id":1,"error":null,"result":[{"error":7}]}',
         b'{"id":1,"error":null}',
+        *(
+            answer(results)
+            for results in ([], [{}], [{"rows": 7}], [{"rows": [7]}], [{"rows": [{}]}], ROWS * 2)
+        ),
         b"[" * 100_000 + b"}",
     ],
 )
@@ -160,6 +167,21 @@ def test_garbage_is_refused_while_its_sender_stays(tmp_path: Path) -> None:
         with pytest.raises(DatabaseDownError, match="broke off") as caught:
             database.transact([{"op": "comment", "comment": "x"}])
         assert "no JSON-RPC" in caught.value.details
+
+
+def test_an_emptied_database_and_an_odd_update_are_the_databases_fault(tmp_path: Path) -> None:
+    """Both after the transaction, while vswitchd is waited for."""
+    odd = b'{"id":null,"method":"update","params":7}'
+    watched = answer({"Open_vSwitch": {}}, 2)
+    for said in (answer([{}, {"rows": []}]), answer([{}, {"rows": [{"next_cfg": 1}]}]) + watched + odd):
+        place = f"{tmp_path}/{len(said)}"
+        with (
+            Scripted(place, says(said)) as server,
+            Ovsdb(server.remote, Deadline(SECONDS)) as database,
+            pytest.raises(DatabaseDownError, match="broke off") as caught,
+        ):
+            database.transact_and_wait([])
+        assert "cannot be read" in caught.value.details
 
 
 def test_a_refusal_of_the_whole_request_is_told(tmp_path: Path) -> None:
