@@ -67,7 +67,7 @@ def _stdin() -> str:
 
 
 def _serve(request: Request) -> dict[str, Any] | None:
-    """Parse what was asked, settle old debts, and do it."""
+    """Parse what was asked, settle old debts, do it, and log how it went."""
     from cni_userspace.attach.store import Store
     from cni_userspace.cni import nodefile
     from cni_userspace.host import signals
@@ -77,19 +77,36 @@ def _serve(request: Request) -> dict[str, Any] | None:
     if request.command in ("ADD", "DEL", "GC"):
         _settle(call)
         signals.as_errors()
-    if request.command == "ADD":
+    try:
+        answer = _do(call)
+    except Exception as error:
+        _log_failure(call, _as_plugin_error(error))
+        raise
+    call.log.info("done", command=request.command)
+    return answer
+
+
+def _log_failure(call: Call, error: PluginError) -> None:
+    record = call.log.panic if isinstance(error, InternalError) else call.log.error
+    record(error.msg, command=call.request.command, code=error.code, details=error.details)
+
+
+def _do(call: Call) -> dict[str, Any] | None:
+    """Run the verb; load no other."""
+    command = call.request.command
+    if command == "ADD":
         from cni_userspace.attach.add import add
 
         return add(call)
-    if request.command == "DEL":
+    if command == "DEL":
         from cni_userspace.attach.delete import delete
 
         delete(call)
-    elif request.command == "CHECK":
+    elif command == "CHECK":
         from cni_userspace.attach.check import check
 
         check(call)
-    elif request.command == "GC":
+    elif command == "GC":
         from cni_userspace.attach.gc import gc
 
         gc(call)

@@ -45,6 +45,7 @@ def add(call: Call) -> dict[str, Any]:
         facts_by = call.deadline.within(timeout)
         plan = call.engine.plan(call.request, call.conf, call.node, siblings, facts_by)
         record = _record(call, plan)
+        call.log.debug("planned", plan=record.plan)
         undo = Undo()
         try:
             call.store.write(record)
