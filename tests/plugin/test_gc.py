@@ -13,7 +13,6 @@ from tests.support.attached import Attached
 from tests.support.remains import device_info_file, host_local, leases, remains
 
 if TYPE_CHECKING:
-
     from tests.plugin.conftest import Attach
     from tests.support.plugin import Outcome, Plugin
     from tests.support.switch import Switch
