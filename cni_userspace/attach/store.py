@@ -233,5 +233,13 @@ def _to_json(record: Record) -> dict[str, Any]:
 
 
 def _from_json(found: dict[str, Any]) -> Record:
+    """Make a record; raise KeyError, TypeError or AttributeError where it is none."""
     known = {name: value for name, value in found.items() if name in Record._fields}
-    return Record(**{**known, "key": Key(**found["key"]), "path": tuple(found.get("path", ()))})
+    record = Record(**{**known, "key": Key(**found["key"]), "path": tuple(found.get("path", ()))})
+    for name in Record._fields:
+        wanted = Key if name == "key" else type(getattr(Record, name, ""))  # the default shows the type
+        if not isinstance(getattr(record, name), wanted):
+            raise TypeError(f"{name} is no {wanted.__name__}")
+    if not all(isinstance(part, str) for part in (*record.key.as_dict().values(), *record.path)):
+        raise TypeError("key and path hold texts")
+    return record

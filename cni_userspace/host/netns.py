@@ -26,7 +26,7 @@ def identity(path: str) -> str:
     try:
         found = os.stat(path)
         own = os.stat(SELF)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a record's or a mark's path that can be none
         return ""
     if found.st_dev != own.st_dev:  # no nsfs: a left-over mount point
         return ""

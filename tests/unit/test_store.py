@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,6 +185,22 @@ def test_a_torn_record_counts_as_none_and_is_told(store: Store, torn: str) -> No
     assert list(store.all()) == [other]
     (path,) = store.unreadable()
     assert "net1@" in path
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"state": None}, {"netns_id": 4}, {"engine": []}, {"created": "x"}, {"config": []}, {"args": None}),
+        *({"plan": None}, {"device_info": 7}, {"path": [7]}, {"directory": {}}, {"reason": True}),
+        {"key": {"network": "fast", "container_id": "c1", "ifname": 7}},
+    ],
+)
+def test_a_record_with_something_else_than_it_should_hold_is_torn(store: Store, odd: dict[str, Any]) -> None:
+    keep(store, record())
+    file = file_of(store)
+    file.write_text(json.dumps({**json.loads(file.read_text()), **odd}))
+    assert store.read(KEY) is None
+    assert store.unreadable() == [str(file)]
 
 
 def test_a_torn_record_can_be_written_over(store: Store) -> None:
