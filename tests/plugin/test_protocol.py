@@ -18,8 +18,6 @@ from tests.support import caller
 from tests.support.plugin import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import MakePlugin
     from tests.support.node import Node
     from tests.support.plugin import Outcome, Plugin
@@ -313,20 +311,6 @@ def test_add_prints_one_line_on_stdout_and_logs_on_stderr(node: Node) -> None:
     assert added.succeeded()["cniVersion"] == "1.1.0"
     silent = node.delete(logLevel="error")
     assert (silent.stdout, silent.stderr) == ("", "")
-
-
-def test_the_log_file_says_how_each_call_went(node: Node, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    keys = {"logFile": str(log), "logLevel": "info"}
-    node.add(**keys).succeeded()
-    assert node.add(**keys).code == 103
-    node.delete(**keys).succeeded()
-    added, refused, deleted = log.read_text().splitlines()
-    assert " info " in added
-    assert added.endswith("done command=ADD")
-    assert " error " in refused
-    assert "the attachment exists already command=ADD code=103" in refused
-    assert deleted.endswith("done command=DEL")
 
 
 def deep(levels: int) -> bytes:
