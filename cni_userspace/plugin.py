@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from cni_userspace.cni import request as requests
+from cni_userspace.cni.result import NEWEST, VERSIONS, at_least
 from cni_userspace.errors import (
     DecodeError,
     IncompatibleVersionError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cni_userspace.cni.request import Request
     from cni_userspace.value import Value
 
-NEWEST = "1.1.0"
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 STRICT = ("ADD", "STATUS")
 CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 10
@@ -133,7 +133,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
     strict = request.command in STRICT
     conf = netconf.parse(request.config, request.args, node, strict=strict, engine_parser=options)
     wanted = SINCE.get(request.command)
-    if wanted and not netconf.at_least(conf.cni_version, wanted):
+    if wanted and not at_least(conf.cni_version, wanted):
         raise IncompatibleVersionError(
             f"{request.command} needs cniVersion {wanted} or newer",
             details=f"the configuration says {conf.cni_version}",
@@ -162,9 +162,7 @@ def _settle(call: Call) -> None:
 
 def _versions() -> dict[str, Any]:
     """Answer VERSION: the caller's own version where stdin holds it at once, without waiting for it."""
-    from cni_userspace.cni.netconf import SUPPORTED
-
-    return {"cniVersion": _asked_version() or NEWEST, "supportedVersions": list(SUPPORTED)}
+    return {"cniVersion": _asked_version() or NEWEST, "supportedVersions": list(VERSIONS)}
 
 
 def _asked_version() -> str:

@@ -13,7 +13,7 @@ from time import time
 from cni_userspace.attach import announce
 from cni_userspace.attach.store import ADDING, ATTACHED, OWED, Record
 from cni_userspace.attach.undo import Undo, describe
-from cni_userspace.cni.result import Result, merge, parse, render
+from cni_userspace.cni.result import NEWEST, Result, merge, parse, render
 from cni_userspace.errors import ConflictError, PluginError, TerminatedError
 from cni_userspace.host import netns, signals
 from cni_userspace.host.deadline import Deadline
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 15
 IPAM_SECONDS = 20
 BACK_SECONDS = 5  # for each step of the way back, when the call's own time may be over
-NEWEST = "1.1.0"
 
 
 def add(call: Call) -> dict[str, Any]:

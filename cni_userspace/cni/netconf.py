@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from cni_userspace.cni import forms, injected
 from cni_userspace.cni.getter import MISSING, Getter, Problems, fold
+from cni_userspace.cni.log import DEFAULT_LEVEL, LEVELS
 from cni_userspace.cni.request import is_identifier
+from cni_userspace.cni.result import VERSIONS
 from cni_userspace.errors import (
     IncompatibleVersionError,
     InvalidConfigError,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     EngineParser = Callable[[str, Getter], Value]
 
-SUPPORTED = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 LEGACY = ("0.1.0", "0.2.0")  # versions whose configurations need no name
 UNNAMED = "userspace-unnamed"
 ENGINES = ("ovs-dpdk", "sriov")
@@ -54,7 +55,6 @@ OVS_KEYS = (
     "socket_file",
     "trunk",
 )
-LOG_LEVELS = ("panic", "error", "warning", "info", "debug", "verbose")
 DEFAULT_SHARED_DIR = "/run/cni-userspace"
 DEFAULT_TIMEOUT = 10
 TIMEOUTS = (1, 50)  # CRI-O kills a plugin after 60 s
@@ -91,14 +91,9 @@ class NetConf(Value):
     kubeconfig: str = ""
     configuration_path: str = ""
     log_file: str = ""
-    log_level: str = "warning"
+    log_level: str = DEFAULT_LEVEL
     timeout: int = DEFAULT_TIMEOUT  # seconds that ADD may wait for the switch
     options: Value
-
-
-def at_least(version: str, wanted: str) -> bool:
-    """Compare two supported cniVersions."""
-    return SUPPORTED.index(version) >= SUPPORTED.index(wanted)
 
 
 def parse(
@@ -168,11 +163,11 @@ def _read(
 def _version(top: Source) -> str:
     _, _, version = top.get("cniversion", ("", "", ""))
     if version == "":
-        return SUPPORTED[0]
-    if version not in SUPPORTED:
+        return VERSIONS[0]
+    if version not in VERSIONS:
         raise IncompatibleVersionError(
             f"cniVersion {version!r} is not supported",
-            details=f"this plugin supports {', '.join(SUPPORTED)}",
+            details=f"this plugin supports {', '.join(VERSIONS)}",
         )
     return str(version)
 
@@ -285,7 +280,7 @@ def _settings(getter: Getter) -> dict[str, Any]:
         "container_path": forms.squeezed(getter.text("containerPath", check=forms.directory)),
         "kubeconfig": getter.text("kubeconfig", check=forms.path),
         "log_file": getter.text("logFile", check=forms.path),
-        "log_level": getter.choice("logLevel", LOG_LEVELS, "warning", fold=True),
+        "log_level": getter.choice("logLevel", LEVELS, DEFAULT_LEVEL, fold=True),
         "timeout": DEFAULT_TIMEOUT if timeout is None else timeout,
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cni_userspace.cni.result import IP, VERSIONS, Interface, Result, merge, parse, render
+from cni_userspace.cni.result import IP, VERSIONS, Interface, Result, at_least, merge, parse, render
 from cni_userspace.errors import DecodeError
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -192,3 +192,9 @@ def test_a_malformed_result_is_refused_with_its_path(raw: dict[str, Any], where:
         parse(raw, "prevResult")
     assert refused.value.msg == "prevResult is malformed"
     assert refused.value.details.startswith(where)
+
+
+def test_versions_compare_by_their_order_not_their_letters() -> None:
+    assert at_least("1.0.0", "0.4.0")
+    assert at_least("0.4.0", "0.4.0")
+    assert not at_least("0.3.1", "0.4.0")
