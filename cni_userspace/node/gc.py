@@ -20,6 +20,8 @@ from cni_userspace.attach import gc as sweep
 from cni_userspace.attach.delete import remove_marked
 from cni_userspace.attach.store import ATTACHED, OWED, Store
 from cni_userspace.attach.undo import describe
+from cni_userspace.cni import forms, nodefile
+from cni_userspace.engines.ovs_dpdk.conf import DEFAULT_SOCKET
 from cni_userspace.errors import PluginError
 from cni_userspace.host.deadline import Deadline
 from cni_userspace.node import intel, live
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 Kind = Literal["owed", "dead", "interrupted", "unrecorded", "torn", "intel"]
 SECONDS = 5
 EACH_SECONDS = 45  # as a runtime's own DEL
-DEFAULT_DATABASE = "unix:/var/run/openvswitch/db.sock"
 WHY = {
     "owed": "a DEL could not finish",
     "dead": "its network namespace is gone",
@@ -130,9 +131,9 @@ def _finding(kind: Kind, found: Record | Marked, what: str, outcome: str) -> Fin
 
 def _places(store: Store, node: NodeFile, asked: Iterable[str]) -> list[tuple[str, str]]:
     """Return every (engine, place) where marks of ours may stand."""
-    default = node.defaults.get("socket_file", DEFAULT_DATABASE)
-    default = default if ":" in default else f"unix:{default}"
-    places = {("ovs-dpdk", remote) for remote in (default, *asked)}
+    default = nodefile.default(node, "socket_file")
+    ours = forms.plain_remote(default) if isinstance(default, str) and default else DEFAULT_SOCKET
+    places = {("ovs-dpdk", forms.plain_remote(remote)) for remote in (ours, *asked)}
     places |= {(r.engine, r.plan["place"]) for r in store.all() if r.plan.get("place")}
     return sorted(places)
 

@@ -12,7 +12,7 @@ import os
 
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, rows
-from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.conf import CLIENT
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd, vswitchd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
@@ -112,7 +112,7 @@ def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) ->
     if interface["type"] != plan["interface_type"]:
         yield _differs("interface type", interface["type"], plan["interface_type"])
     path = mapping(interface["options"]).get("vhost-server-path")
-    wanted = plan["switch_path"] if plan["interface_type"] == CLIENT_TYPE else None
+    wanted = plan["switch_path"] if plan["interface_type"] == CLIENT else None
     if path != wanted:
         yield _differs("options:vhost-server-path", path, wanted)
     for column, name in (("mtu_request", "mtu"), ("ofport_request", "ofport_request")):
@@ -137,7 +137,7 @@ def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
     with directory:
         faults = list(_directory(plan, directory))
         yield from faults
-        if plan["interface_type"] != CLIENT_TYPE:
+        if plan["interface_type"] != CLIENT:
             yield from _socket(plan, directory)
         elif not faults:
             yield from _reachable(plan)

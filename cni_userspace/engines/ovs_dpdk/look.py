@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from cni_userspace.attach.naming import directory_name
+from cni_userspace.engines.ovs_dpdk.conf import SERVER
 from cni_userspace.engines.ovs_dpdk.planning import Facts
 from cni_userspace.errors import InvalidConfigError, NotAvailableError, SwitchError
 from cni_userspace.host import netns
@@ -112,7 +113,7 @@ def _obstacle(
             f"the bridge {options.bridge} has no userspace datapath",
             f"ovs-vsctl set bridge {options.bridge} datapath_type=netdev",
         )
-    if options.interface_type == "dpdkvhostuser" and not rundir_of(options.socket_file):
+    if options.interface_type == SERVER and not rundir_of(options.socket_file):
         return (
             "with a remote database nobody knows where the switch makes its sockets",
             "use dpdkvhostuserclient, or the switch's own unix socket as `socket_file`",

@@ -12,7 +12,7 @@ import os
 from cni_userspace.attach.engine import Attached
 from cni_userspace.cni.result import Interface
 from cni_userspace.engines.ovs_dpdk import port, remove
-from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.conf import CLIENT
 from cni_userspace.errors import ConflictError, InputOutputError, UnreachableError
 from cni_userspace.host import dirfd, vswitchd
 
@@ -34,7 +34,7 @@ def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
             dirfd.open_directory(parent, create=True) as base,
             _container_directory(plan, base, undo) as directory,
         ):
-            if plan.interface_type == CLIENT_TYPE:
+            if plan.interface_type == CLIENT:
                 made = _application_makes(plan, directory, undo, deadline)
             else:
                 made = _switch_makes(plan, directory, undo, deadline)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from cni_userspace.attach import naming, publish
 from cni_userspace.attach.store import Key
+from cni_userspace.engines.ovs_dpdk.conf import CLIENT
 from cni_userspace.errors import ConflictError, InvalidConfigError
 from cni_userspace.value import Value
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cni_userspace.engines.ovs_dpdk.conf import OvsConf
 
 SUN_PATH = 107
-CLIENT_TYPE = "dpdkvhostuserclient"
 POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
 
 
@@ -82,7 +82,7 @@ class Plan(Value):
     @property
     def container_mode(self) -> str:
         """Return the role of the container's application."""
-        return "server" if self.interface_type == CLIENT_TYPE else "client"
+        return "server" if self.interface_type == CLIENT else "client"
 
     @property
     def device_info(self) -> dict[str, object]:
@@ -115,7 +115,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
             hint=f"ovs-vsctl add-br {options.bridge} -- set bridge {options.bridge} datapath_type=netdev, "
             "or `createBridge`: true",
         )
-    server_type = options.interface_type != CLIENT_TYPE
+    server_type = options.interface_type != CLIENT
     port, socket = _names(request, options, salt=facts.attempt if server_type else "")
     in_place = server_type and facts.base == facts.socket_dir
     directory = facts.base if in_place else f"{facts.base}/{naming.directory_name(request.container_id)}"

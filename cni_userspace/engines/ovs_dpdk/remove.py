@@ -12,7 +12,7 @@ import os
 
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, port
-from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.conf import CLIENT
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd
 from cni_userspace.host.ovsdb import Ovsdb
@@ -58,7 +58,7 @@ def _socket(plan: Mapping[str, Any]) -> None:
     directory, name = plan.get("directory"), plan.get("socket_name")
     if not directory or not name or plan.get("in_place"):
         return
-    wanted = "" if plan.get("interface_type") == CLIENT_TYPE else plan.get("socket_id", "")
+    wanted = "" if plan.get("interface_type") == CLIENT else plan.get("socket_id", "")
     socket(directory, name, wanted)
 
 
@@ -69,7 +69,7 @@ def _stale_socket(plan: Mapping[str, Any]) -> None:
     keeps others from the port's name.
     """
     path = plan.get("switch_path")
-    if plan.get("interface_type") == CLIENT_TYPE or not path:
+    if plan.get("interface_type") == CLIENT or not path:
         return
     try:
         opened = dirfd.open_directory(os.path.dirname(path))

@@ -10,7 +10,7 @@ what makes adding a port slow on a switch with many (openvswitch/ovs-issues
 from __future__ import annotations
 
 from cni_userspace.engines.ovs_dpdk import marks
-from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.conf import CLIENT
 from cni_userspace.host.ovsdb import as_map
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ def interface_row(plan: Plan) -> dict[str, Any]:
         "type": plan.interface_type,
         "external_ids": as_map(marks.of_interface(plan.as_dict(), plan.key)),
     }
-    if plan.interface_type == CLIENT_TYPE:
+    if plan.interface_type == CLIENT:
         row["options"] = as_map({"vhost-server-path": plan.switch_path})
     if plan.mtu is not None:
         row["mtu_request"] = plan.mtu
