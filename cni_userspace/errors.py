@@ -1,7 +1,7 @@
 """Errors: one class per decision that somebody can take.
 
 Each carries its CNI code, one sentence, details (what was tried, on what, the
-answer) and a hint (the way out). Nothing here prints: `cni.main` and
+answer) and a hint (the way out). Nothing here prints: `plugin` and
 `node.cli` each turn an error into their program's output, at one place.
 Codes: CNI specification 1.1.0, section "Error"; 100 and above are our own.
 """
