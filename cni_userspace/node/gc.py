@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +23,7 @@ from cni_userspace.cni import forms, nodefile
 from cni_userspace.engines.ovs_dpdk.conf import DEFAULT_SOCKET
 from cni_userspace.errors import PluginError
 from cni_userspace.host.deadline import Deadline
+from cni_userspace.host.lock import DirectoryLock
 from cni_userspace.node import intel, live
 from cni_userspace.node.table import table
 
@@ -172,14 +172,21 @@ def _torn(store: Store, *, yes: bool, marks_known: bool) -> Iterator[Finding]:
     for path in store.unreadable():
         outcome = "would be removed"
         if yes and marks_known:
-            os.unlink(path)
-            with suppress(OSError):  # its container has other records
-                os.rmdir(os.path.dirname(path))
-            outcome = "removed"
+            outcome = _remove_torn(path, store)
         elif yes:
             outcome = "left alone: not every database was looked at"
         container = os.path.basename(os.path.dirname(path))
         yield Finding(kind="torn", container=container, ifname="", network="", what=path, outcome=outcome)
+
+
+def _remove_torn(path: str, store: Store) -> str:
+    try:
+        with DirectoryLock(os.path.dirname(path), Deadline(SECONDS)):
+            if path in store.unreadable():  # else an ADD has written it anew meanwhile
+                os.unlink(path)
+    except (PluginError, OSError) as error:
+        return f"failed: {describe(error)}"
+    return "removed"
 
 
 def _intel(places: list[tuple[str, str]], complaints: list[str]) -> Iterator[Finding]:
