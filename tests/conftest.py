@@ -6,6 +6,7 @@ stand here says so through `need`.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks."""
+    """Declare the marks; hear the signals that a background job or nohup(1) has us ignore.
+
+    Ignoring is inherited, and the plugin would rightly ignore them too.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
     config.addinivalue_line(
         "markers",
         "runtime: runs the plugin as a runtime does; ./dev test runs it once more with the built executable",
