@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run the program; return its exit code. As a plugin, end the process with it instead."""
     if "CNI_COMMAND" in os.environ:
+        if None in (sys.stdin, sys.stdout, sys.stderr):
+            _occupy()
         import gc
 
         gc.disable()
@@ -28,6 +30,19 @@ def main() -> int:
     from cni_userspace.node import cli
 
     return cli.main(sys.argv[1:])
+
+
+def _occupy() -> None:
+    """Take the numbers 0 to 2 that the caller left closed.
+
+    Else a record, a socket or another program's input would get one of them, and
+    the log. Nothing can be written there: an answer that gets lost is no success.
+    """
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        if descriptor > 2:  # noqa: PLR2004  stderr
+            os.close(descriptor)
+            return
 
 
 def _end(code: int) -> NoReturn:

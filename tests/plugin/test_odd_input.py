@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support import caller
 from tests.support.node import BRIDGE
+from tests.support.remains import host_local, leases
 
 if TYPE_CHECKING:
     from tests.support.node import Node
@@ -94,3 +96,27 @@ def fill(path: str) -> None:
     with open(path, "wb", buffering=0) as junk, contextlib.suppress(OSError):
         while True:
             junk.write(bytes(4096))
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_get_into_nothing_of_ours(node: Node, closed: str) -> None:
+    """Else the first files that are opened get the numbers 0 to 2.
+
+    What an IPAM plugin warns of then went into its own input.
+    """
+    warner = f"{node.plugin.bin}/warner"
+    found = shutil.which("host-local", path=node.plugin.cni_path)
+    with open(os.open(warner, os.O_CREAT | os.O_WRONLY, 0o755), "w", encoding="utf-8") as script:
+        script.write(f"#!/bin/sh\necho careful >&2\nexec {found}\n")
+    before = ["sh", "-c", f'exec "$0" {closed}']
+    conf = node.plugin.conf(logLevel="verbose", ipam=host_local(node.plugin, type="warner"))
+    text = json.dumps(conf).encode()
+    failed = caller.call(node.plugin, node.words("ADD"), text, before=before).returncode
+    assert bool(failed) is (">&-" in closed.split())  # a lost answer is no success
+    if "<&-" not in closed:
+        record = pathlib.Path(node.record()).read_text(encoding="utf-8")
+        assert json.loads(record)["state"] == "attached"
+        assert leases(node.plugin)
+    assert "Traceback" not in caller.call(node.plugin, node.words("DEL"), text, before=before).stderr
+    node.delete(conf=conf).succeeded()
+    assert node.left() == []
