@@ -63,17 +63,28 @@ class Ovsdb:
         self._text = ""
         self._tail = b""
         self._next_id = 0
-        family, where = address(remote)
-        self._socket = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
+            family, where = address(remote)
+        except ValueError as error:
+            raise self._down(error) from None
+        self._socket = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:  # all but OSError: no address at all
             self._connect(where)
-        except OSError as error:
+        except (
+            OSError,
+            OverflowError,
+            ValueError,
+            TypeError,
+        ) as error:
             self._socket.close()
-            raise DatabaseDownError(
-                "the OVS database does not answer",
-                details=f"connect to {remote}: {error.strerror or error}",
-                hint="is ovsdb-server running? `socket_file` names its socket",
-            ) from None
+            raise self._down(error) from None
+
+    def _down(self, error: Exception) -> DatabaseDownError:
+        return DatabaseDownError(
+            "the OVS database does not answer",
+            details=f"connect to {self.remote}: {getattr(error, 'strerror', None) or error}",
+            hint="is ovsdb-server running? `socket_file` names its socket",
+        )
 
     def _connect(self, where: Any) -> None:  # noqa: ANN401  an address of either family
         while True:

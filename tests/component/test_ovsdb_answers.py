@@ -166,6 +166,17 @@ def test_garbage_is_refused_while_its_sender_stays(tmp_path: Path) -> None:
         assert "no JSON-RPC" in caught.value.details
 
 
+def stays(data: bytes) -> Script:
+    """Return a script that says this at once and stays until the client has left."""
+
+    def script(connection: socket.socket) -> None:
+        connection.sendall(data)
+        while connection.recv(4096):
+            pass
+
+    return script
+
+
 def test_an_emptied_database_and_an_odd_update_are_the_databases_fault(tmp_path: Path) -> None:
     """Both after the transaction, while vswitchd is waited for."""
     odd = b'{"id":null,"method":"update","params":7}'
@@ -173,12 +184,20 @@ def test_an_emptied_database_and_an_odd_update_are_the_databases_fault(tmp_path:
     for said in (answer([{}, {"rows": []}]), answer([{}, {"rows": [{"next_cfg": 1}]}]) + watched + odd):
         place = f"{tmp_path}/{len(said)}"
         with (
-            Scripted(place, says(said)) as server,
+            Scripted(place, stays(said)) as server,
             Ovsdb(server.remote, Deadline(SECONDS)) as database,
             pytest.raises(DatabaseDownError, match="broke off") as caught,
         ):
             database.transact_and_wait([])
         assert "cannot be read" in caught.value.details
+
+
+@pytest.mark.parametrize(
+    "remote", ["tcp:a:b", "tcp:x", "tcp:127.0.0.1:99999", "tcp:\xfc..:1", "unix:a\0b", ""]
+)
+def test_what_is_no_address_is_told_like_one_where_nobody_answers(remote: str) -> None:
+    with pytest.raises(DatabaseDownError, match="does not answer"):
+        Ovsdb(remote, Deadline(SECONDS))
 
 
 def test_a_refusal_of_the_whole_request_is_told(tmp_path: Path) -> None:
