@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from cni_userspace import __version__
@@ -29,18 +30,48 @@ Exit codes: 0 success, 1 the command failed, 2 wrong usage."""
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; return the exit code."""
+    _prepare_streams()
     try:
-        return _run(_parser().parse_args(argv or ["--help"]))
+        try:
+            return _run(_parser().parse_args(argv or ["--help"]))
+        finally:
+            sys.stdout.flush()  # here, where it can still be told that it failed
     except PluginError as error:
         lines = [f"userspace: {error.msg}", error.details, f"hint: {error.hint}" if error.hint else ""]
         print("\n  ".join(line for line in lines if line), file=sys.stderr)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a reader such as head has enough
+        _drop_output()  # a reader such as head has enough
     except OSError as error:
         print(f"userspace: {error}", file=sys.stderr)
+        _drop_output()
     except KeyboardInterrupt:
         print("userspace: interrupted", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001  the boundary: no traceback reaches a person
+        print(f"userspace: a defect of this program\n  {_place(error)}: {error!r}", file=sys.stderr)
     return 1
+
+
+def _prepare_streams() -> None:
+    """Have all three, and let any text through: a path need not be text in this locale."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  till the program's end
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _place(error: Exception) -> str:
+    """Return where an error was raised, for a report of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+
+
+def _drop_output() -> None:
+    """Let what could not be written go, before the interpreter tries once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -138,6 +138,8 @@ def _documents(text: str) -> Iterator[Any]:
             documents = [document for document in yaml.safe_load_all(text) if document is not None]
         except yaml.YAMLError as wrong:
             raise ValueError(f"neither JSON nor YAML: {wrong}") from None
+        except RecursionError:
+            raise ValueError("neither JSON nor YAML: nested too deeply") from None
         for document in documents:
             yield loads(json.dumps(document, default=str))  # dates, numbers as keys
 
@@ -149,7 +151,11 @@ def _configurations(document: Any, where: str) -> Iterator[Found]:  # noqa: ANN4
         return
     kind = document.get("kind")
     if isinstance(kind, str) and kind.endswith("List"):
-        for index, item in enumerate(document.get("items") or []):
+        items = document.get("items") or []
+        if not isinstance(items, list):
+            yield Found(where=where, mistake="`items` is no list")
+            return
+        for index, item in enumerate(items):
             yield from _configurations(item, f"{where} items[{index}]".lstrip())
     elif kind == NAD:
         yield from _definition(document, where)

@@ -111,6 +111,9 @@ def test_yaml_that_is_no_kubernetes_object_is_a_netconf(tmp_path: Path) -> None:
         definition("a", "[]"),
         definition("a", ""),
         {"apiVersion": "v1", "kind": "Pod"},
+        {"apiVersion": "v1", "kind": "List", "items": 5},
+        "[" * 5000,
+        "- " * 5000 + "a",
         {"kind": "NetworkAttachmentDefinition", "apiVersion": "x", "spec": {"config": {"type": "userspace"}}},
     ],
 )
