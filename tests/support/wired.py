@@ -1,0 +1,76 @@
+"""Ends that the plugin has attached: containers on one switch, and what they send each other.
+
+Owns the node around a `Wire`: plugin, network namespaces, attachments; and that
+nothing of them is left afterwards.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support.attached import attach
+from tests.support.netns import Netns
+from tests.support.plugin import Plugin
+from tests.support.wire import End, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.attached import Attached
+    from tests.support.switch import Switch
+
+BRIDGE = "br0"
+
+
+class Wired:
+    """Containers by name, each with one attachment and an application on it; a context manager.
+
+    `kinds` are the keys of each one's netconf. The switch is cleaned first;
+    it has an administrator's bridge br0.
+    """
+
+    def __init__(self, switch: Switch, kinds: Mapping[str, Mapping[str, Any]], **node: Any) -> None:  # noqa: ANN401
+        """Choose; `node` are keys of the node file."""
+        self.switch = switch
+        self.kinds = dict(kinds)
+        self._node = node
+        self._stack = ExitStack()
+        self.attached: dict[str, Attached] = {}
+        self.plugin: Plugin
+        self.wire: Wire
+
+    def attach(self, name: str) -> Attached:
+        """ADD one of them, again after its DEL."""
+        netns = self._stack.enter_context(Netns())
+        keys = {"bridge": BRIDGE, "createBridge": False, **self.kinds[name]}
+        self.attached[name] = attach(self.plugin, self.switch, netns, container=f"{name}-1", **keys)
+        return self.attached[name]
+
+    def end(self, name: str, **more: Any) -> End:  # noqa: ANN401  an End's fields
+        """Return an application for an attachment; it is not started."""
+        attached = self.attached[name]
+        return End(port=attached.port, socket=attached.socket, directory=self.plugin.directory, **more)
+
+    def __enter__(self) -> Self:
+        """Attach all, start their applications."""
+        try:
+            self.switch.clean()
+            self._stack.callback(self.switch.clean)
+            self.switch.add_bridge(BRIDGE)
+            self.plugin = self._stack.enter_context(Plugin(self.switch, **self._node))
+            for name in self.kinds:
+                self.attach(name)
+            ends = {name: self.end(name) for name in self.kinds}
+            self.wire = self._stack.enter_context(Wire(self.switch, ends))
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the applications, DEL all."""
+        with self._stack:
+            self.wire.__exit__()
+            for attached in self.attached.values():
+                attached.delete().succeeded()
