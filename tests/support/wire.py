@@ -36,7 +36,7 @@ CONNECT_SECONDS = 15.0
 MARK_BYTES = 16
 MARK_SOURCE = "02:00:00:00:ff:ff"
 OPTIONS = ("--total-num-mbufs=2048", "--no-flush-rx", "--disable-link-check")
-JUMBO = ("--total-num-mbufs=1024", "--mbuf-size=10240", "--max-pkt-len=9018", *OPTIONS[1:])
+JUMBO = ("--total-num-mbufs=2048", "--mbuf-size=10240", "--max-pkt-len=9018", *OPTIONS[1:])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from tests.support.plugin import Plugin
 from tests.support.wire import End, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.support.attached import Attached
     from tests.support.switch import Switch
@@ -27,14 +27,17 @@ class Wired:
     """Containers by name, each with one attachment and an application on it; a context manager.
 
     `kinds` are the keys of each one's netconf. The switch is cleaned first;
-    it has an administrator's bridge br0.
+    it has an administrator's bridge br0. `jumbo` makes applications that take
+    frames of 9,014 bytes.
     """
 
-    def __init__(self, switch: Switch, kinds: Mapping[str, Mapping[str, Any]], **node: Any) -> None:  # noqa: ANN401
-        """Choose; `node` are keys of the node file."""
+    def __init__(
+        self, switch: Switch, kinds: Mapping[str, Mapping[str, Any]], *, jumbo: bool = False
+    ) -> None:
+        """Choose; nothing is made yet."""
         self.switch = switch
         self.kinds = dict(kinds)
-        self._node = node
+        self._jumbo = jumbo
         self._stack = ExitStack()
         self.attached: dict[str, Attached] = {}
         self.plugin: Plugin
@@ -47,10 +50,16 @@ class Wired:
         self.attached[name] = attach(self.plugin, self.switch, netns, container=f"{name}-1", **keys)
         return self.attached[name]
 
-    def end(self, name: str, **more: Any) -> End:  # noqa: ANN401  an End's fields
+    def end(self, name: str, flood: Sequence[bytes] = ()) -> End:
         """Return an application for an attachment; it is not started."""
         attached = self.attached[name]
-        return End(port=attached.port, socket=attached.socket, directory=self.plugin.directory, **more)
+        return End(
+            port=attached.port,
+            socket=attached.socket,
+            directory=self.plugin.directory,
+            jumbo=self._jumbo,
+            flood=flood,
+        )
 
     def __enter__(self) -> Self:
         """Attach all, start their applications."""
@@ -58,7 +67,7 @@ class Wired:
             self.switch.clean()
             self._stack.callback(self.switch.clean)
             self.switch.add_bridge(BRIDGE)
-            self.plugin = self._stack.enter_context(Plugin(self.switch, **self._node))
+            self.plugin = self._stack.enter_context(Plugin(self.switch))
             for name in self.kinds:
                 self.attach(name)
             ends = {name: self.end(name) for name in self.kinds}
