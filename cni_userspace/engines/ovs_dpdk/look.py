@@ -50,6 +50,7 @@ def facts(request: Request, conf: NetConf, siblings: Sequence[Record], deadline:
         uid=_number("owner", options.owner, _uid),
         gid=_number("group", options.group, _gid),
         netns_id=netns.require(request.netns),
+        vlan_limit=vlan_limit(switch),
         attempt=os.urandom(8).hex(),
     )
 
@@ -87,6 +88,12 @@ def socket_dir(rundir: str, switch: dict[str, Any]) -> str:
     """Return where vswitchd makes server sockets: vhost-sock-dir is relative to the run directory."""
     below = mapping(switch["other_config"]).get("vhost-sock-dir", "").strip("/")
     return f"{rundir}/{below}".rstrip("/") if rundir else ""
+
+
+def vlan_limit(switch: dict[str, Any]) -> int:
+    """Return how many VLAN tags of a frame the switch sees: 1 unless it is told otherwise, 0 for no limit."""
+    told = mapping(switch["other_config"]).get("vlan-limit", "")
+    return int(told) if told.isdecimal() else 1
 
 
 def _obstacle(

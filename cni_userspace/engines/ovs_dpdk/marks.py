@@ -49,12 +49,14 @@ def of_port(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
     told = {f"cni-{name.replace('_', '-')}": plan[name] for name in FROM_PLAN}
     flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if plan[name]}
     pod = {f"pod-{name}": value for name, value in plan["pod"].items()}
-    return {**identity(key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+    ours = {**identity(key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+    return {**plan.get("external_ids", {}), **ours}
 
 
 def of_interface(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
     """Return the marks of a port's interface, from its plan in the record's form."""
-    return {**identity(key), "attached-mac": plan["mac"]}
+    ovn = {"iface-id": plan["ovn_port"]} if plan.get("ovn_port") else {}
+    return {**plan.get("external_ids", {}), **identity(key), "attached-mac": plan["mac"], **ovn}
 
 
 def condition(marks: dict[str, str]) -> list[Any]:

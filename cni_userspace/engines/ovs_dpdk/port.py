@@ -119,12 +119,12 @@ def take_back(plan: Plan, *, made_bridge: bool) -> None:
 
 
 def remove_marked(database: Ovsdb, wanted: dict[str, str]) -> int:
-    """Remove every port that carries the marks; return how many there were."""
-    (found,) = database.transact([rows.marked_ports(wanted)])
-    uuids = [row["_uuid"][1] for row in found["rows"]]
-    if uuids:
-        database.transact(rows.removal(uuids))
-    return len(uuids)
+    """Remove every port that carries the marks, and its QoS row; return how many ports there were."""
+    found = database.transact([rows.marked_ports(wanted), rows.marked_qos(wanted)])
+    ports, qos = ([row["_uuid"][1] for row in part["rows"]] for part in found)
+    if ports or qos:
+        database.transact(rows.removal(ports, qos))
+    return len(ports)
 
 
 def remove_empty_bridge(database: Ovsdb, name: str) -> bool:

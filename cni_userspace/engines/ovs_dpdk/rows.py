@@ -15,7 +15,7 @@ from cni_userspace.host.ovsdb import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from cni_userspace.engines.ovs_dpdk.planning import Plan
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 BRIDGE = "bridge"
 PORT = "port"
 PATH = "path"
+CLOSED_VLAN = 4095
+LISTS = (("trunks", "trunk"), ("cvlans", "cvlans"))
+QOS_TYPE = "egress-policer"
+BYTES_PER_KBIT = 125
 
 
 def absent(table: str, where: list[Any], column: str) -> Operation:
@@ -56,6 +60,7 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
         (absent("Interface", path, "name"), PATH),
     ]
     inserts = [
+        *_qos(plan),
         {"op": "insert", "table": "Interface", "uuid-name": "iface", "row": interface_row(plan)},
         {
             "op": "insert",
@@ -72,30 +77,62 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
 
 def interface_row(plan: Plan) -> dict[str, Any]:
     """Return the columns of the Interface row."""
-    row: dict[str, Any] = {
+    told = plan.as_dict()
+    return {
         "name": plan.port,
         "type": plan.interface_type,
-        "external_ids": as_map(marks.of_interface(plan.as_dict(), plan.key)),
+        "external_ids": as_map(marks.of_interface(told, plan.key)),
+        **interface_columns(told),
     }
-    if plan.interface_type == CLIENT_TYPE:
-        row["options"] = as_map({"vhost-server-path": plan.switch_path})
-    if plan.mtu is not None:
-        row["mtu_request"] = plan.mtu
-    if plan.ofport_request is not None:
-        row["ofport_request"] = plan.ofport_request
-    return row
+
+
+def interface_columns(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plan, in the record's form, asks of an Interface; what is left out stays as it is."""
+    options = {}
+    if plan["interface_type"] == CLIENT_TYPE:
+        options["vhost-server-path"] = plan["switch_path"]
+    if plan.get("tx_retries_max") is not None:
+        options["tx-retries-max"] = str(plan["tx_retries_max"])
+    rate, burst = plan.get("ingress_policing") or (0, 0)
+    found = {
+        "options": as_map(options) if options else None,
+        "mtu_request": plan.get("mtu"),
+        "ofport_request": plan.get("ofport_request"),
+        "ingress_policing_rate": rate or None,
+        "ingress_policing_burst": burst or None,
+    }
+    return {column: value for column, value in found.items() if value is not None}
 
 
 def port_row(plan: Plan) -> dict[str, Any]:
     """Return the columns of the Port row but for its interface."""
-    told = as_map(marks.of_port(plan.as_dict(), plan.key))
-    row: dict[str, Any] = {"name": plan.port, "external_ids": told}
-    if plan.vlan is not None:
-        row["tag"] = plan.vlan
-    if plan.trunk:
-        row["trunks"] = ["set", list(plan.trunk)]
-        row["vlan_mode"] = vlan_mode(plan.vlan, plan.trunk)
-    return row
+    told = plan.as_dict()
+    row = {
+        "name": plan.port,
+        "external_ids": as_map(marks.of_port(told, plan.key)),
+        **port_columns(told),
+    }
+    return {**row, "qos": ["named-uuid", "qos"]} if plan.egress_shaping else row
+
+
+def port_columns(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plan, in the record's form, asks of a Port; what is left out stays as it is."""
+    if is_closed(plan):
+        return {"vlan_mode": "trunk", "trunks": ["set", [CLOSED_VLAN]], "protected": True}
+    mode = plan.get("vlan_mode") or vlan_mode(plan.get("vlan"), plan.get("trunk") or ())
+    lists = {column: ["set", list(plan[key])] for column, key in LISTS if plan.get(key)}
+    found = {"tag": plan.get("vlan"), "vlan_mode": mode, "protected": plan.get("protected") or None}
+    return {**{column: value for column, value in found.items() if value is not None}, **lists}
+
+
+def is_closed(plan: Mapping[str, Any]) -> bool:
+    """Tell whether the learning switch takes no part in a port.
+
+    Such a port carries nothing but a VLAN that no frame may have (4095 is
+    reserved, IEEE 802.1Q), so it is shut where its flows are lost, too: flows
+    that name it as their output pay no regard to VLANs.
+    """
+    return bool(plan.get("segment") or plan.get("peer_port") or plan.get("wiring") == "none")
 
 
 def vlan_mode(vlan: int | None, trunk: Sequence[int]) -> str | None:
@@ -103,6 +140,25 @@ def vlan_mode(vlan: int | None, trunk: Sequence[int]) -> str | None:
     if not trunk:
         return None
     return "trunk" if vlan is None else "native-untagged"
+
+
+def qos_config(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of the QoS row: bytes per second, and bytes (ovs-vswitchd.conf.db(5))."""
+    rate, burst = plan["egress_shaping"]
+    return {"cir": str(rate * BYTES_PER_KBIT), "cbs": str(burst * BYTES_PER_KBIT)}
+
+
+def _qos(plan: Plan) -> list[Operation]:
+    """Return the insert of the QoS row: a root row, which no port takes with it when it goes."""
+    if not plan.egress_shaping:
+        return []
+    told = plan.as_dict()
+    row = {
+        "type": QOS_TYPE,
+        "other_config": as_map(qos_config(told)),
+        "external_ids": as_map({**marks.identity(plan.key), "cni-attempt": plan.attempt}),
+    }
+    return [{"op": "insert", "table": "QoS", "uuid-name": "qos", "row": row}]
 
 
 def _into_bridge(plan: Plan, *, create: bool) -> list[Operation]:
@@ -142,14 +198,26 @@ def marked_ports(wanted: dict[str, str]) -> Operation:
     return {"op": "select", "table": "Port", "where": [marks.condition(wanted)], "columns": columns}
 
 
-def removal(ports: list[str]) -> list[Operation]:
-    """Return the operations that take ports (uuids) out of whatever bridge holds them.
+def marked_qos(wanted: dict[str, str]) -> Operation:
+    """Return a select of the QoS rows that carry all the given marks."""
+    return {"op": "select", "table": "QoS", "where": [marks.condition(wanted)], "columns": ["_uuid"]}
 
-    The database collects the Port and Interface rows itself.
+
+def removal(ports: list[str], qos: list[str]) -> list[Operation]:
+    """Return the operations that take ports (uuids) out of whatever bridge holds them, and delete QoS rows.
+
+    The database collects the Port and Interface rows itself, but only after it
+    has looked for references to a deleted row: they go first.
     """
-    operations = []
+    operations: list[Operation] = []
+    for uuid in qos:
+        used = ["qos", "==", ["uuid", uuid]]
+        operations += [
+            {"op": "update", "table": "Port", "where": [used], "row": {"qos": ["set", []]}},
+            {"op": "delete", "table": "QoS", "where": [["_uuid", "==", ["uuid", uuid]]]},
+        ]
     for uuid in ports:
-        one = ["set", [["uuid", uuid]]]
+        one: list[Any] = ["set", [["uuid", uuid]]]
         operations.append(
             {
                 "op": "mutate",
