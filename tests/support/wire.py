@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 20.0
 CONNECT_SECONDS = 15.0
+VHOST = 1  # testpmd's number of the port that is the socket; 0 is the capture
+HEADER = 14
 MARK_BYTES = 16
 MARK_SOURCE = "02:00:00:00:ff:ff"
 OPTIONS = ("--total-num-mbufs=2048", "--no-flush-rx", "--disable-link-check")
@@ -98,6 +101,19 @@ class End:
     def recorded(self) -> list[bytes]:
         """Return all that has arrived."""
         return self._earlier + lay.read_capture(self._file("out"))
+
+    def await_received(self, packets: int) -> None:
+        """Wait until the application has received so many, recorded or not. Raises RigError."""
+        self.app.await_received(packets, SETTLE_SECONDS, VHOST)
+
+    def rate(self, seconds: float) -> float:
+        """Return what arrives in that time, in kbit/s without Ethernet headers, which no policer counts."""
+        first, since = self.app.stats(VHOST), time.monotonic()
+        time.sleep(seconds)
+        last, until = self.app.stats(VHOST), time.monotonic()
+        size = last.received_bytes - first.received_bytes
+        size -= HEADER * (last.received - first.received)
+        return size * 8 / 1000 / (until - since)
 
     def _file(self, kind: str) -> str:
         return os.path.join(self.directory, f"{self.port}.{kind}")

@@ -6,18 +6,17 @@ nothing of them is left afterwards.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.attached import attach
+from tests.support.attached import Attached
 from tests.support.netns import Netns
 from tests.support.plugin import Plugin
 from tests.support.wire import End, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tests.support.attached import Attached
     from tests.support.switch import Switch
 
 BRIDGE = "br0"
@@ -27,16 +26,23 @@ class Wired:
     """Containers by name, each with one attachment and an application on it; a context manager.
 
     `kinds` are the keys of each one's netconf. The switch is cleaned first;
-    it has an administrator's bridge br0. `jumbo` makes applications that take
+    it has an administrator's bridge br0. Of `idle` ones no application is
+    started; `flood` starts a sender there. `jumbo` makes applications that take
     frames of 9,014 bytes.
     """
 
     def __init__(
-        self, switch: Switch, kinds: Mapping[str, Mapping[str, Any]], *, jumbo: bool = False
+        self,
+        switch: Switch,
+        kinds: Mapping[str, Mapping[str, Any]],
+        *,
+        idle: Sequence[str] = (),
+        jumbo: bool = False,
     ) -> None:
         """Choose; nothing is made yet."""
         self.switch = switch
         self.kinds = dict(kinds)
+        self._idle = tuple(idle)
         self._jumbo = jumbo
         self._stack = ExitStack()
         self.attached: dict[str, Attached] = {}
@@ -46,8 +52,16 @@ class Wired:
     def attach(self, name: str) -> Attached:
         """ADD one of them, again after its DEL."""
         netns = self._stack.enter_context(Netns())
-        keys = {"bridge": BRIDGE, "createBridge": False, **self.kinds[name]}
-        self.attached[name] = attach(self.plugin, self.switch, netns, container=f"{name}-1", **keys)
+        container, keys = f"{name}-1", {"bridge": BRIDGE, **self.kinds[name]}
+        conf = self.plugin.conf(sharedDir=self.plugin.shared, **keys)
+        self.attached[name] = Attached(
+            plugin=self.plugin,
+            switch=self.switch,
+            netns=netns,
+            conf=conf,
+            result=self.plugin.add(conf, container, netns.path).succeeded(),
+            container=container,
+        )
         return self.attached[name]
 
     def end(self, name: str, flood: Sequence[bytes] = ()) -> End:
@@ -55,11 +69,22 @@ class Wired:
         attached = self.attached[name]
         return End(
             port=attached.port,
-            socket=attached.socket,
+            socket=next(i["socketPath"] for i in attached.result["interfaces"] if i.get("sandbox")),
             directory=self.plugin.directory,
             jumbo=self._jumbo,
             flood=flood,
         )
+
+    @contextmanager
+    def flood(self, name: str, frames: Sequence[bytes]) -> Iterator[None]:
+        """Send these frames from an idle one for ever, as fast as it goes."""
+        end = self.end(name, frames)
+        end.launch()
+        try:
+            end.app.await_ready()
+            yield
+        finally:
+            end.app.stop()
 
     def __enter__(self) -> Self:
         """Attach all, start their applications."""
@@ -70,7 +95,7 @@ class Wired:
             self.plugin = self._stack.enter_context(Plugin(self.switch))
             for name in self.kinds:
                 self.attach(name)
-            ends = {name: self.end(name) for name in self.kinds}
+            ends = {name: self.end(name) for name in self.kinds if name not in self._idle}
             self.wire = self._stack.enter_context(Wire(self.switch, ends))
         except BaseException:
             self._stack.close()
