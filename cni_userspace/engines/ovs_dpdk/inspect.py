@@ -13,6 +13,7 @@ import os
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, rows
 from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
+from cni_userspace.engines.ovs_dpdk.remove import FLOWS
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
@@ -45,6 +46,10 @@ def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     faults: list[str] = []
     try:
         faults += _rows(plan, key, deadline)
+    except (PluginError, OSError) as error:
+        faults.append(describe(error))
+    try:
+        faults += _flows(plan, key, deadline)
     except (PluginError, OSError) as error:
         faults.append(describe(error))
     try:
@@ -82,6 +87,14 @@ def _rows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> Iterator[str
     yield from _port_columns(plan, port)
     yield from _qos(plan, port, qos["rows"])
     yield from _interface_columns(plan, interface)
+
+
+def _flows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    if not any(plan.get(name) for name in FLOWS):
+        return []
+    from cni_userspace.engines.ovs_dpdk import wiring
+
+    return wiring.faults(plan, key, deadline)
 
 
 def _marks(

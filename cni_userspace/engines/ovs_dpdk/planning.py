@@ -44,6 +44,7 @@ class Facts(Value):
     gid: int | None = None
     netns_id: str = ""
     vlan_limit: int = 1  # VLAN tags of a frame that the switch sees; 0: as many as it can
+    wiring_obstacle: str = ""  # "key: value reason", where it cannot be wired as asked
     attempt: str  # random: marks the rows of this very ADD
 
 
@@ -87,6 +88,7 @@ class Plan(Value):
     wiring: str = "normal"
     segment: str = ""
     peer_port: str = ""
+    ips: tuple[str, ...] = ()  # with anti-spoofing: what IPAM assigned, known only after the plan
     netns: str
     netns_id: str
     pod: Mapping[str, str]
@@ -96,6 +98,11 @@ class Plan(Value):
         """Return the plan in the record's form."""
         found = {k: list(v) if isinstance(v, tuple) else v for k, v in super().as_dict().items()}
         return {**found, "key": self.key.as_dict()}
+
+    @property
+    def has_flows(self) -> bool:
+        """Tell whether the attachment has flows of its own."""
+        return bool(self.anti_spoofing or self.segment or self.peer_port)
 
     @property
     def container_mode(self) -> str:
@@ -132,6 +139,11 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
             details=f"bridge = {options.bridge} in {options.socket_file}",
             hint=f"ovs-vsctl add-br {options.bridge} -- set bridge {options.bridge} datapath_type=netdev, "
             "or `createBridge`: true",
+        )
+    if facts.wiring_obstacle:
+        raise InvalidConfigError(
+            "the attachment cannot be wired as asked",
+            mistakes=[facts.wiring_obstacle],
         )
     if options.cvlans and facts.vlan_limit == 1:
         raise InvalidConfigError(

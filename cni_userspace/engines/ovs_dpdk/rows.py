@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BRIDGE = "bridge"
 PORT = "port"
 PATH = "path"
+NUMBER = "number"
 CLOSED_VLAN = 4095
 LISTS = (("trunks", "trunk"), ("cvlans", "cvlans"))
 QOS_TYPE = "egress-policer"
@@ -58,6 +59,7 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
         (absent("Port", ["name", "==", plan.port], "name"), PORT),
         (absent("Interface", ["name", "==", plan.port], "name"), PORT),
         (absent("Interface", path, "name"), PATH),
+        *_number_guards(plan),
     ]
     inserts = [
         *_qos(plan),
@@ -73,6 +75,14 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
     ]
     operations = [operation for operation, _ in guards] + inserts
     return operations, [meaning for _, meaning in guards] + [""] * len(inserts)
+
+
+def _number_guards(plan: Plan) -> list[tuple[Operation, str]]:
+    """Return waits that prove an OpenFlow port number free: flows by that number stand before the port."""
+    if not plan.has_flows:
+        return []
+    columns = ("ofport", "ofport_request")
+    return [(absent("Interface", [c, "==", plan.ofport_request], "name"), NUMBER) for c in columns]
 
 
 def interface_row(plan: Plan) -> dict[str, Any]:
@@ -118,7 +128,7 @@ def port_row(plan: Plan) -> dict[str, Any]:
 def port_columns(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a plan, in the record's form, asks of a Port; what is left out stays as it is."""
     if is_closed(plan):
-        return {"vlan_mode": "trunk", "trunks": ["set", [CLOSED_VLAN]], "protected": True}
+        return {"vlan_mode": "trunk", "trunks": ["set", [CLOSED_VLAN]]}
     mode = plan.get("vlan_mode") or vlan_mode(plan.get("vlan"), plan.get("trunk") or ())
     lists = {column: ["set", list(plan[key])] for column, key in LISTS if plan.get(key)}
     found = {"tag": plan.get("vlan"), "vlan_mode": mode, "protected": plan.get("protected") or None}
@@ -130,7 +140,8 @@ def is_closed(plan: Mapping[str, Any]) -> bool:
 
     Such a port carries nothing but a VLAN that no frame may have (4095 is
     reserved, IEEE 802.1Q), so it is shut where its flows are lost, too: flows
-    that name it as their output pay no regard to VLANs.
+    that name it as their output pay no regard to VLANs. (They do to
+    `protected`, which would have shut it to forged frames of VLAN 4095.)
     """
     return bool(plan.get("segment") or plan.get("peer_port") or plan.get("wiring") == "none")
 
@@ -166,21 +177,25 @@ def _into_bridge(plan: Plan, *, create: bool) -> list[Operation]:
         mutation = ["ports", "insert", ["set", [["named-uuid", "port"]]]]
         where = [["name", "==", plan.bridge]]
         return [{"op": "mutate", "table": "Bridge", "where": where, "mutations": [mutation]}]
-    local = {"name": plan.bridge, "type": "internal"}
-    ports = ["set", [["named-uuid", "local"], ["named-uuid", "port"]]]
+    return bridge_creation(plan.bridge, ["port"])
+
+
+def bridge_creation(name: str, ports: list[str]) -> list[Operation]:
+    """Return the operations that make a bridge of ours with its own port and those named (named-uuids)."""
     bridge = {
-        "name": plan.bridge,
+        "name": name,
         "datapath_type": "netdev",
         "external_ids": as_map(marks.OWNER),
-        "ports": ports,
+        "ports": ["set", [["named-uuid", port] for port in ("local", *ports)]],
     }
+    local = {"name": name, "type": "internal"}
     return [
         {"op": "insert", "table": "Interface", "uuid-name": "localiface", "row": local},
         {
             "op": "insert",
             "table": "Port",
             "uuid-name": "local",
-            "row": {"name": plan.bridge, "interfaces": ["named-uuid", "localiface"]},
+            "row": {"name": name, "interfaces": ["named-uuid", "localiface"]},
         },
         {"op": "insert", "table": "Bridge", "uuid-name": "bridge", "row": bridge},
         {
