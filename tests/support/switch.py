@@ -260,6 +260,10 @@ class Switch:
         found = re.findall(r"port +(\d+): rx pkts=(\d+),.*\n +tx pkts=(\d+),", told)
         return {int(number): (int(received), int(sent)) for number, received, sent in found}
 
+    def send(self, bridge: str, number: int, frame: bytes) -> None:
+        """Give one frame to the port of that OpenFlow number, past all flows."""
+        self._run(["ovs-ofctl", "packet-out", bridge, "CONTROLLER", f"output:{number}", frame.hex()])
+
     def connected(self, port: str) -> bool:
         """Tell whether an application is on the port's socket."""
         return bool(self.row("Interface", port)["link_state"] == "up")

@@ -9,6 +9,7 @@ when a test looks. Facts that shape it (DPDK 22.11, OVS 3.1):
 - A net_pcap port opens its files when it is started: stopping and starting it
   replays a new capture, and flushes after every burst what it records.
 - Link checks of a port whose switch has gone take 9 s each: they are disabled.
+- A socket that is connected drops for some milliseconds more what is sent to it.
 - One PMD thread serves all ports. It takes an end's next burst when it has
   passed on the one before: once it has counted a later mark, all is passed on.
 """
@@ -119,6 +120,11 @@ class End:
         return os.path.join(self.directory, f"{self.port}.{kind}")
 
 
+def in_any_order(found: Mapping[str, list[bytes]]) -> dict[str, list[bytes]]:
+    """Return what arrived, sorted: OVS keeps the order within a flow, not between two of one burst."""
+    return {name: sorted(frames) for name, frames in found.items()}
+
+
 class Wire:
     """Some ends on one switch; a context manager that starts and stops their applications."""
 
@@ -145,6 +151,18 @@ class Wire:
         cleaned = {other: [f for f in got if mark not in f] for other, got in found.items()}
         return {other: got for other, got in cleaned.items() if got}
 
+    def leave(self, name: str) -> None:
+        """End one of the applications."""
+        self.ends.pop(name).app.stop()
+        self._places.pop(name)
+
+    def join(self, name: str, end: End) -> None:
+        """Start one more."""
+        end.launch()
+        self.ends[name] = end
+        end.app.await_ready()
+        self.begin()
+
     def settle(self) -> None:
         """Wait until each end has recorded all that the switch has given it."""
 
@@ -159,18 +177,30 @@ class Wire:
         wait_for("all is recorded", lambda: not late(), SETTLE_SECONDS, proof=lambda: "\n".join(late()))
 
     def begin(self) -> None:
-        """Wait until the switch is on every socket, and count from here: at first, and after its restart."""
+        """Wait until the switch reaches every end, and count from here: at first, and after its restart."""
+        numbers = {row["name"]: row["ofport"] for row in self.switch.rows("Interface")}
         for name, end in self.ends.items():
-            wait_for(
-                f"{name} is connected",
-                lambda port=end.port: self.switch.connected(port),  # type: ignore[misc]
-                CONNECT_SECONDS,
-                proof=self.switch.log,
-            )
             bridge = self.switch.vsctl("--no-wait", "port-to-br", end.port)
-            self._places[name] = (bridge, self.switch.row("Interface", end.port)["ofport"])
+            self._places[name] = (bridge, numbers[end.port])
+        for name in self.ends:
+            self._reach(name)
         counts = self._counts()
         self._unrecorded = {n: counts[n][1] - len(end.recorded()) for n, end in self.ends.items()}
+
+    def _reach(self, name: str) -> None:
+        """Give an end frames of the switch's own until it has one: a link that is up may not be used yet."""
+        bridge, number = self._places[name]
+        probe = lay.ethernet(MARK_SOURCE, secrets.token_bytes(MARK_BYTES))
+
+        def given() -> bool:
+            before = self.switch.packets(bridge).get(number)  # none while the port is being made
+            self.switch.send(bridge, number, probe)
+            after = self.switch.packets(bridge).get(number)
+            return bool(before and after and after[1] > before[1])
+
+        wait_for(f"the switch reaches {name}", given, CONNECT_SECONDS, proof=self.switch.log)
+        end = self.ends[name]
+        wait_for(f"{name} records", lambda: probe in end.recorded(), CONNECT_SECONDS, proof=end.app.tail)
 
     def _replay(self, name: str, frames: Sequence[bytes]) -> None:
         before = self._counts()[name][0]

@@ -64,12 +64,23 @@ class Wired:
         )
         return self.attached[name]
 
+    def detach(self, name: str) -> None:
+        """End its application and DEL it."""
+        self.wire.leave(name)
+        self.attached.pop(name).delete().succeeded()
+
+    def rejoin(self, name: str) -> None:
+        """ADD it again after `detach`, with a new application."""
+        self.attach(name)
+        self.wire.join(name, self.end(name))
+
     def end(self, name: str, flood: Sequence[bytes] = ()) -> End:
         """Return an application for an attachment; it is not started."""
         attached = self.attached[name]
+        inside = next(i for i in attached.result["interfaces"] if i.get("sandbox"))
         return End(
             port=attached.port,
-            socket=next(i["socketPath"] for i in attached.result["interfaces"] if i.get("sandbox")),
+            socket=inside.get("socketPath", attached.socket),  # since 1.1.0 the result tells it
             directory=self.plugin.directory,
             jumbo=self._jumbo,
             flood=flood,
