@@ -28,9 +28,9 @@ def on_wire(database: Ovsdb, bridge: str, wire: Mapping[str, str]) -> list[End]:
     return _read(database, [marks.condition(wanted)])
 
 
-def with_flows(database: Ovsdb, bridge: str) -> list[End]:
-    """Return every attachment on a bridge that has flows."""
-    found = _read(database, [marks.condition({**marks.OWNER, "cni-bridge": bridge})])
+def with_flows(database: Ovsdb) -> list[End]:
+    """Return every attachment in the switch that has flows."""
+    found = _read(database, [marks.condition(marks.OWNER)])
     return [end for end in found if end.anti_spoofing or end.wired]
 
 
@@ -43,7 +43,13 @@ def other(database: Ovsdb, bridge: str, end: End, ends: Iterable[End]) -> int | 
     """Return the number of the port that an end is wired to, None where it is not there."""
     if end.peer_port:
         return ofport(database, bridge, end.peer_port)
-    others = [found.ofport for found in ends if found.key != end.key and found.ofport > 0]
+    others = [
+        found.ofport
+        for found in ends
+        if (found.bridge, found.segment) == (bridge, end.segment)
+        and found.key != end.key
+        and found.ofport > 0
+    ]
     return others[0] if len(others) == 1 else None
 
 
@@ -80,6 +86,7 @@ def _read(database: Ovsdb, where: list[Any]) -> list[End]:
 def _end(name: str, found: Mapping[str, str], interface: Mapping[str, Any]) -> End:
     return End(
         key=marks.key_of(found),
+        bridge=found.get("cni-bridge", ""),
         port=name,
         ofport=_number(interface),
         mac=mapping(interface["external_ids"]).get("attached-mac", ""),

@@ -35,6 +35,7 @@ class End(Value):
     """One attachment as its flows see it."""
 
     key: Key
+    bridge: str = ""
     port: str  # its name
     ofport: int
     mac: str

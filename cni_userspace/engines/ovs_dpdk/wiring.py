@@ -178,6 +178,7 @@ def _free_number(database: Ovsdb, key: Key) -> int:
 def _end(plan: Plan) -> End:
     return End(
         key=plan.key,
+        bridge=plan.bridge,
         port=plan.port,
         ofport=plan.ofport_request or 0,
         mac=plan.mac,
@@ -236,6 +237,7 @@ def faults(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
         if me is None:  # the caller says so
             return []
         me = me.replace(
+            bridge=bridge,
             mac=plan["mac"],
             ips=tuple(plan.get("ips") or ()),
             anti_spoofing=bool(plan.get("anti_spoofing")),
