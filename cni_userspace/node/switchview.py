@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cni_userspace.attach.store import Key
 from cni_userspace.engines.ovs_dpdk import marks
+from cni_userspace.engines.ovs_dpdk.rows import CLOSED_VLAN
 from cni_userspace.host.deadline import Deadline
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
 
@@ -99,6 +100,8 @@ def read(place: str, *, everything: bool = False) -> Switch:
 
 def vlan_text(mode: str, tag: int | None, trunks: Iterable[int], customers: Iterable[int] = ()) -> str:
     """Return what a port does with tags, in words: "10", "trunk 10,20-25", "native 7, trunk all"."""
+    if list(trunks) == [CLOSED_VLAN]:
+        return ""  # the learning switch takes no part in this port; its wire is told elsewhere
     inner, outer = ranges(customers), ranges(trunks)
     if mode == "dot1q-tunnel":
         return f"tunnel {tag}" + (f" of {inner}" if inner else "")

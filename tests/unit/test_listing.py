@@ -92,6 +92,7 @@ def test_an_id_of_nothing_is_refused(name: str) -> None:
     ("mode", "tag", "trunks", "customers", "shown"),
     [
         ("", None, [], [], ""),
+        ("trunk", None, [4095], [], ""),  # a wired port: shut to the learning switch
         ("", 7, [], [], "7"),
         ("trunk", None, [20, 10, 21, 22], [], "trunk 10,20-22"),
         ("native-untagged", 7, [10], [], "native 7, trunk 10"),
