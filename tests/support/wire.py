@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.support.testpmd import Device
 
 SETTLE_SECONDS = 20.0
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 40.0  # a restarted switch is let in by an application when it has noticed
 VHOST = 1  # testpmd's number of the port that is the socket; 0 is the capture
 HEADER = 14
 MARK_BYTES = 16

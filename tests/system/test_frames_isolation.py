@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cni_userspace.engines.ovs_dpdk.rows import CLOSED_VLAN
 from tests.support.attached import attach
-from tests.support.frames import numbered, tagged
+from tests.support.frames import CUSTOMER, SERVICE, numbered, tagged
 from tests.support.need import DPDK_SWITCH, need
 from tests.support.netns import Netns
 from tests.support.wire import in_any_order
@@ -61,6 +62,13 @@ def test_frames_of_the_learning_switch_reach_no_wired_end(wire: Wire) -> None:
     assert in_any_order(wire.send("neighbour", *FRAMES)) == others
 
 
+@pytest.mark.parametrize("kind", [CUSTOMER, SERVICE])
+def test_frames_forged_with_the_vlan_that_shuts_wired_ports_reach_nobody(wire: Wire, kind: int) -> None:
+    forged = [tagged(frame, CLOSED_VLAN, kind=kind) for frame in numbered(HOST, 3)]
+    assert wire.send("neighbour", *forged) == {}
+    assert wire.send("lone", *forged) == {}
+
+
 @pytest.mark.parametrize("sender", ["lone", "closed"])
 def test_a_lone_end_and_one_without_wiring_reach_nobody(wire: Wire, sender: str) -> None:
     assert in_any_order(wire.send(sender, *FRAMES)) == {}
@@ -85,3 +93,17 @@ def test_an_end_whose_other_has_left_drops_until_it_returns(wired: Wired) -> Non
     wired.rejoin("right")
     assert in_any_order(wired.wire.send("left", *FRAMES)) == {"right": FRAMES}
     assert in_any_order(wired.wire.send("right", *FRAMES)) == {"left": FRAMES}
+
+
+def test_isolation_is_back_after_vswitchd_was_killed_and_flows_were_reconciled(wired: Wired) -> None:
+    """A restart forgets the flows; until they are back a wired end drops, and lets nothing else in."""
+    wired.switch.kill_vswitchd()
+    wired.switch.restart_vswitchd()
+    wired.wire.begin()
+    assert wired.wire.send("left", *FRAMES) == {}
+    assert not {"left", "right", "lone"} & set(wired.wire.send("neighbour", *FRAMES))
+    assert wired.plugin.operator("reconcile").returncode == 0
+    assert in_any_order(wired.wire.send("left", *FRAMES)) == {"right": FRAMES}
+    assert in_any_order(wired.wire.send("right", *FRAMES)) == {"left": FRAMES}
+    assert not {"left", "right", "lone"} & set(wired.wire.send("neighbour", *FRAMES))
+    assert wired.wire.send("lone", *FRAMES) == {}

@@ -15,6 +15,7 @@ import _socket
 
 from cni_userspace.attach import naming
 from cni_userspace.attach.store import Key
+from cni_userspace.engines.ovs_dpdk.rows import CLOSED_VLAN
 from cni_userspace.value import Value
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # Over 32768, the priority of flows that an administrator adds without naming one.
-ALLOW_EXACT, DROP_REST, ALLOW, BASE = 40300, 40200, 40100, 40000
+SHUT, ALLOW_EXACT, DROP_REST, ALLOW, BASE = 40400, 40300, 40200, 40100, 40000
 NORMAL = "NORMAL"
 DROP = "drop"
 LOCAL = 65534  # OFPP_LOCAL, the bridge's own port, which ovs-ofctl shows by name
@@ -59,6 +60,9 @@ def flows(end: End, other: int | None) -> list[str]:
     """Return the flows of an end; `other` is the number of the port that it is wired to, if that is there.
 
     A wired end without the other drops what it gets from the container.
+    Frames of the VLAN that its port is shut to everything else with are
+    dropped wherever they come from: a port of the learning switch that
+    carries all VLANs could forge them into the wire.
     """
     here, action = f"in_port={end.ofport}", _output(end, other)
     found = []
@@ -69,7 +73,20 @@ def flows(end: End, other: int | None) -> list[str]:
     found.append(f"priority={BASE},{here} actions={base}")
     if end.peer_port and other:
         found.append(f"priority={BASE},in_port={_number(other)} actions=output:{end.ofport}")
+    if end.wired:
+        found.append(f"priority={SHUT},{_always(end)}dl_vlan={CLOSED_VLAN} actions={DROP}")
     return found
+
+
+def _always(end: End) -> str:
+    """Return a match that is always true and no other attachment's.
+
+    Registers are 0 in the first table, whatever bits of them are compared.
+    Two ends with one match would share one flow, and it would go with either.
+    """
+    bits = int(end.cookie, 16)
+    halves = {"reg0": bits >> 32, "reg1": bits & 0xFFFFFFFF}
+    return "".join(f"{register}=0/0x{mask:x}," for register, mask in halves.items() if mask)
 
 
 def additions(end: End, other: int | None) -> list[str]:
