@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 SECONDS = 10  # for one restoration
 AWAY_SECONDS = 0.005  # between two tries to reach a bridge that should be up
 IDLE_SECONDS = 30.0
-RETRY_SECONDS = 1.0  # after a failure
+ALL_UP_SECONDS = 2.0  # in which the bridges of a vswitchd that has started come up
+RETRY_SECONDS = 0.1  # after a failure: often vswitchd died, or has not opened the bridge yet
 HELLO = bytes((5, 0, 0, 8, 0, 0, 0, 1))  # OpenFlow 1.4's OFPT_HELLO: without it the switch waits for one
 FLOW_MARKS = ("cni-anti-spoofing", "cni-segment", "cni-peer-port")
 TABLES = {
@@ -111,6 +112,10 @@ class _Watch:
             str, socket.socket
         ] = {}  # bridge -> its management socket, open as long as it lives
         self._retry = 0.0
+        self._unreleased = False  # a vswitchd has started, and may be held
+        self._since = 0.0  # when it was seen
+        self._holding = False  # the next one will be
+        self._said = ""  # the last complaint: a repeated one is not told again
         # a wait goes on after a signal (PEP 475) unless something is readable
         self._signals, told = os.pipe()
         os.set_blocking(told, False)
@@ -122,6 +127,7 @@ class _Watch:
         replica = _replica(self._place)
         seen = None
         wanted: set[str] = set()
+        first = True  # vswitchd may have run for long then, and its flows be right
         while not self._ended:
             replica.run()
             changed = replica.change_seqno != seen
@@ -129,8 +135,11 @@ class _Watch:
                 seen = replica.change_seqno
                 wanted = _bridges(replica)
             born = self._born(wanted)
+            if born or first:
+                self._unreleased, self._since = self._fail_closed, time.monotonic()
             if changed or born or 0 < self._retry <= time.monotonic():
-                self._restore(born)
+                self._put_right(set() if first else born, wanted)
+            first = False
             self._wait(replica, away=bool(wanted - self._lives.keys()))
         return 0
 
@@ -155,16 +164,39 @@ class _Watch:
             born.add(bridge)
         return born
 
-    def _restore(self, born: set[str]) -> None:
+    def _put_right(self, born: set[str], wanted: Collection[str]) -> None:
+        """Restore flows, then let a vswitchd that is held pass frames; what fails is tried again soon."""
         self._retry = 0.0
         try:
             _say(restore.restore(self._place, Deadline(SECONDS), empty=born), self._output, quiet=True)
-            if self._fail_closed and born:
-                restore.release(self._place, Deadline(SECONDS))
-                restore.hold(self._place, Deadline(SECONDS))
+            self._hold(wanted)
+            self._said = ""
         except (PluginError, OSError) as error:
-            print(f"not restored, and tried again: {describe(error)}", file=sys.stderr, flush=True)
+            said = f"not restored, and tried again: {describe(error)}"
+            if said != self._said:
+                print(said, file=sys.stderr, flush=True)
+            self._said = said
             self._retry = time.monotonic() + RETRY_SECONDS
+
+    def _hold(self, wanted: Collection[str]) -> None:
+        """With --fail-closed: release this vswitchd when all its bridges are up, and hold the next.
+
+        Where nothing is to be protected the next one is not held: no bridge
+        would tell of its start, and it would never be released.
+        """
+        if not self._fail_closed:
+            return
+        if self._unreleased:
+            late = time.monotonic() > self._since + ALL_UP_SECONDS
+            if set(wanted) - self._lives.keys() and not late:
+                self._retry = time.monotonic() + AWAY_SECONDS
+                return
+            restore.release(self._place, Deadline(SECONDS))
+            self._unreleased = self._holding = False
+        if bool(wanted) != self._holding:
+            set_to = restore.hold if wanted else restore.release
+            set_to(self._place, Deadline(SECONDS))
+            self._holding = bool(wanted)
 
     def _wait(self, replica: Any, *, away: bool) -> None:  # noqa: ANN401  python-ovs has no types
         """Wait until the database or a bridge has something to say."""

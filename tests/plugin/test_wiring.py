@@ -6,6 +6,7 @@ Frames that are really sent: tests/system/test_frames_*.py.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from tests.support import flows
 from tests.support.flows import fate, number
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.plugin.conftest import Attach
     from tests.support.netns import Netns
     from tests.support.plugin import Outcome, Plugin
@@ -24,6 +27,11 @@ pytestmark = pytest.mark.runtime
 
 FRAME = "dl_src=02:00:00:00:00:01,dl_dst=ff:ff:ff:ff:ff:ff,dl_type=0x0800"
 TAGGED = f"dl_vlan=7,{FRAME}"
+
+
+def wires(switch: Switch) -> list[str]:
+    """Return the flows of ours that speak of one port."""
+    return [flow for flow in flows.ours(switch) if "in_port=" in flow]
 
 
 # --- segments ---------------------------------------------------------------
@@ -69,7 +77,7 @@ def test_when_an_end_leaves_the_other_drops_and_it_gets_frames_again_when_one_co
     a, b = attach(ifname="net1", segment="s"), attach(ifname="net2", segment="s")
     b.delete().succeeded()
     assert fate(switch, a.port, FRAME) == "drop"
-    assert len(flows.ours(switch)) == 1
+    assert len(wires(switch)) == 1
     a.check().succeeded()
     c = attach(ifname="net3", segment="s")
     assert fate(switch, a.port, FRAME) == number(switch, c.port)
@@ -112,7 +120,7 @@ def test_of_three_ends_at_once_two_are_wired_and_one_is_refused(
     assert switch.ports() == {first, second}
     assert fate(switch, first, FRAME) == number(switch, second)
     assert fate(switch, second, FRAME) == number(switch, first)
-    assert len(flows.ours(switch)) == 2
+    assert len(wires(switch)) == 2
 
 
 def test_del_without_a_record_unwires_by_the_marks(attach: Attach, switch: Switch, plugin: Plugin) -> None:
@@ -120,7 +128,7 @@ def test_del_without_a_record_unwires_by_the_marks(attach: Attach, switch: Switc
     plugin.set_node(stateDir=f"{plugin.directory}/other")
     b.delete().succeeded()
     assert fate(switch, a.port, FRAME) == "drop"
-    assert len(flows.ours(switch)) == 1
+    assert len(wires(switch)) == 1
     a.delete().succeeded()
     assert not flows.ours(switch)
 
@@ -129,13 +137,11 @@ def test_an_add_that_vswitchd_refuses_leaves_no_flow_and_the_peer_drops(
     attach: Attach, plugin: Plugin, switch: Switch, netns: Netns
 ) -> None:
     a = attach(ifname="net1", segment="s")
-    long = f"{plugin.directory}/{'d' * 20}"
-    os.mkdir(long)
     conf = plugin.conf(segment="s", interface_type="dpdkvhostuser", sharedDir="/dev/shm")  # noqa: S108
     outcome = plugin.add(conf, "c2", netns.path, ifname="net2")
     assert outcome.code in {5, 101}
     assert fate(switch, a.port, FRAME) == "drop"
-    assert len(flows.ours(switch)) == 1
+    assert len(wires(switch)) == 1
     assert switch.ports() == {a.port}
 
 
@@ -302,3 +308,29 @@ def test_an_attachments_port_is_no_peer_port(
     outcome = plugin.add(plugin.conf(peerPort=a.port), "c2", netns.path, ifname="net2")
     assert "is an attachment's port" in outcome.words
     assert switch.ports() == {a.port}
+
+
+# --- cost -------------------------------------------------------------------
+
+
+def test_add_and_del_run_ovs_ofctl_once_each_and_not_at_all_without_flows(
+    plugin: Plugin, switch: Switch, netns: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.add_bridge("br0")
+    counted = tmp_path / "counted"
+    counter = tmp_path / "ovs-ofctl"
+    counter.write_text(f'#!/bin/sh\necho >> {counted}\nexec {shutil.which("ovs-ofctl")} "$@"\n')
+    counter.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    calls = []
+    for ifname, keys in (
+        ("n0", {}),
+        ("n1", {"segment": "s"}),
+        ("n2", {"segment": "s", "antiSpoofing": True}),
+    ):
+        for verb in (plugin.add, plugin.delete) if not keys else (plugin.add,):
+            verb(plugin.conf(**keys), "c1", netns.path, ifname=ifname).succeeded()
+            calls.append(len(counted.read_text().splitlines()) if counted.exists() else 0)
+    plugin.delete(plugin.conf(), "c1", netns.path, ifname="n2").succeeded()
+    calls.append(len(counted.read_text().splitlines()))
+    assert calls == [0, 0, 1, 2, 3]

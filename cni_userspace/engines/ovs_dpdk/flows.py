@@ -116,7 +116,9 @@ def link_local(mac: str) -> str:
 def _output(end: End, other: int | None) -> str:
     if not end.wired:
         return NORMAL
-    return f"output:{_number(other)}" if other else DROP
+    if not other:
+        return DROP
+    return _number(other) if other == LOCAL else f"output:{other}"
 
 
 def _number(ofport: int) -> str:
