@@ -218,7 +218,7 @@ def marked_qos(wanted: dict[str, str]) -> Operation:
     return {"op": "select", "table": "QoS", "where": [marks.condition(wanted)], "columns": ["_uuid"]}
 
 
-def removal(ports: list[str], qos: list[str]) -> list[Operation]:
+def removal(ports: Sequence[str], qos: Sequence[str] = ()) -> list[Operation]:
     """Return the operations that take ports (uuids) out of whatever bridge holds them, and delete QoS rows.
 
     The database collects the Port and Interface rows itself, but only after it
