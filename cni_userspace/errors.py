@@ -85,6 +85,10 @@ class TryAgainError(PluginError):
     code = 11
 
 
+class TerminatedError(TryAgainError):
+    """A signal asked the call to end; what it had made is taken back."""
+
+
 class NotAvailableError(PluginError):
     """STATUS: ADD cannot work at all on this node."""
 

@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 NEWEST = "1.1.0"
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 STRICT = ("ADD", "STATUS")
-SIGTERM = 15  # signal(7); importing `signal` costs 5 ms
 
 
 def main() -> int:
     """Serve one call of a runtime; return the exit code."""
-    _end_on_sigterm()
     version: object = ""
     try:
         request = requests.parse_environment(os.environ)
@@ -69,11 +67,13 @@ def _serve(request: Request) -> dict[str, Any] | None:
     """Parse what was asked, settle old debts, and do it."""
     from cni_userspace.attach.store import Store
     from cni_userspace.cni import nodefile
+    from cni_userspace.host import signals
 
     node = nodefile.load(os.environ, strict=request.command in STRICT)
     call = make_call(request, node, Store(node.state_dir))
     if request.command in ("ADD", "DEL", "GC"):
         _settle(call)
+        signals.as_errors()
     if request.command == "ADD":
         from cni_userspace.attach.add import add
 
@@ -194,13 +194,3 @@ def _defect(error: Exception) -> InternalError:
         details=f"{type(error).__name__}: {error} at {place}",
         hint="please report it with the configuration; DEL cleans up",
     )
-
-
-def _end_on_sigterm() -> None:
-    """Let SIGTERM take back what was made, as any failure does."""
-    import _signal  # type: ignore[import-not-found]  # the C module below `signal`
-
-    def end(_number: int, _frame: object) -> None:
-        raise TryAgainError("the runtime ended the call", details="SIGTERM")
-
-    _signal.signal(SIGTERM, end)

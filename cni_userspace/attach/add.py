@@ -14,8 +14,8 @@ from cni_userspace.attach import announce
 from cni_userspace.attach.store import ADDING, ATTACHED, OWED, Record
 from cni_userspace.attach.undo import Undo, describe
 from cni_userspace.cni.result import Result, merge, parse, render
-from cni_userspace.errors import ConflictError, PluginError
-from cni_userspace.host import netns
+from cni_userspace.errors import ConflictError, PluginError, TerminatedError
+from cni_userspace.host import netns, signals
 from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
@@ -42,9 +42,10 @@ def add(call: Call) -> dict[str, Any]:
         plan = call.engine.plan(call.request, call.conf, call.node, siblings, Deadline(call.conf.timeout))
         record = _record(call, plan)
         undo = Undo()
-        call.store.write(record)
         try:
+            call.store.write(record)
             result = _make(call, record, plan, siblings, undo)
+            signals.ignore()  # the attachment stands: from here on an end would be told as a failure
         except BaseException as error:
             _take_back(call, record, undo, error)
             raise
@@ -188,8 +189,11 @@ def _announce(record: Record, siblings: Sequence[Record], undo: Undo) -> Record:
 def _take_back(call: Call, record: Record, undo: Undo, error: BaseException) -> None:
     """Undo everything; keep as owed what would not go."""
     failures = undo.run()
+    if isinstance(error, TerminatedError) and not failures:
+        failures = _clear(call, record)  # it can come between an effect and its undo's registration
     if not failures:
-        call.store.delete(record.key)
+        failures = _forget(call, record)
+    if not failures:
         return
     reason = "; ".join(failures)
     call.log.error("a failed ADD could not be taken back wholly", reason=reason)
@@ -199,3 +203,18 @@ def _take_back(call: Call, record: Record, undo: Undo, error: BaseException) -> 
         call.store.write(record.replace(state=OWED, reason=reason))
     except PluginError as unwritten:
         call.log.error("the debt could not be noted", reason=describe(unwritten))  # noqa: TRY400  not logging's
+
+
+def _clear(call: Call, record: Record) -> list[str]:
+    from cni_userspace.attach.delete import take_down
+
+    records = call.store.of_container(record.key.container_id)
+    return take_down(record, call.engine, call.store, records)
+
+
+def _forget(call: Call, record: Record) -> list[str]:
+    try:
+        call.store.delete(record.key)
+    except OSError as error:
+        return [f"record: {describe(error)}"]
+    return []

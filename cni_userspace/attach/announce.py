@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 def entry(plan: Planned, result: Result, key: Key) -> dict[str, Any]:
     """Return what the file beside the socket says of one interface; `result` is our part alone.
 
-    docs/reference/interfaces-file.md describes it.
+    docs/reference/interfaces-file.md describes it: what has no value is left out.
     """
     container = next(i for i in result.interfaces if i.sandbox)
-    ips = [{"address": ip.address, "gateway": ip.gateway} for ip in result.ips]
+    ips = [{"address": ip.address} | ({"gateway": ip.gateway} if ip.gateway else {}) for ip in result.ips]
     told = {
         "ifname": key.ifname,
         "network": key.network,
-        "deviceInfo": plan.device_info or {},
+        "deviceInfo": plan.device_info,
         "socketfile": plan.socketfile,
         "mac": container.mac,
+        "mtu": container.mtu,
         "ips": ips,
         "routes": [dict(route) for route in result.routes],
         "dns": dict(result.dns),
     }
-    return told | ({"mtu": container.mtu} if container.mtu else {})
+    return {name: value for name, value in told.items() if value}
 
 
 def write(record: Record) -> Record:
@@ -58,7 +59,7 @@ def refresh(directory: str, records: Iterable[Record]) -> None:
     Without any record the file goes; a missing directory is success.
     """
     try:
-        opened = dirfd.open_directory(directory)
+        opened = dirfd.open_container(directory)
     except FileNotFoundError:
         return
     with opened:

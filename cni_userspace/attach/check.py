@@ -94,7 +94,7 @@ def _files(record: Record, records: Sequence[Record]) -> Iterator[str]:
     if not record.directory:
         return
     try:
-        with dirfd.open_directory(record.directory) as directory:
+        with dirfd.open_container(record.directory) as directory:
             found = publish.read_interfaces_file(directory.fd)
     except (OSError, PluginError):
         return  # the engine reports the directory itself

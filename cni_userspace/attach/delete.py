@@ -12,7 +12,7 @@ from cni_userspace.attach import announce
 from cni_userspace.attach.store import OWED
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni.request import Request
-from cni_userspace.errors import ConflictError, PluginError, SwitchError, TryAgainError
+from cni_userspace.errors import ConflictError, InputOutputError, PluginError, SwitchError, TryAgainError
 from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
@@ -26,21 +26,27 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 15
 STEP_SECONDS = 10
+IPAM_SECONDS = 20
 
 
 def delete(call: Call) -> None:
     """Detach; a repeat, and anything missing, is success.
 
-    Raises TryAgainError (code 11) when something would not go; it is owed then.
+    Raises TryAgainError (code 11) when something would not go; it is owed
+    then. Raises InputOutputError where the state directory itself fails: what
+    the marks know is gone then.
     """
-    with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
-        records = call.store.of_container(call.request.container_id)
-        record = next((r for r in records if r.key == call.key), None)
-        if record is None:
-            failures = _without_record(call)
-            call.store.delete(call.key)
-        else:
-            failures = take_down(record, call.engine, call.store, records)
+    try:
+        with call.store.lock(call.request.container_id, Deadline(LOCK_SECONDS)):
+            failures = _by_record(call)
+    except TimeoutError:
+        raise
+    except (InputOutputError, OSError) as error:
+        raise InputOutputError(
+            "the attachment's record cannot be read or removed",
+            details="; ".join([describe(error), *_without_record(call)]),
+            hint="all else that the switch knows of the attachment has been removed",
+        ) from None
     if failures:
         raise TryAgainError(
             "the attachment could not be removed wholly",
@@ -49,17 +55,34 @@ def delete(call: Call) -> None:
         )
 
 
-def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Record]) -> list[str]:
+def _by_record(call: Call) -> list[str]:
+    records = call.store.of_container(call.request.container_id)
+    record = next((r for r in records if r.key == call.key), None)
+    if record is not None:
+        return take_down(record, call.engine, call.store, records)
+    failures = _without_record(call)
+    if not failures:
+        call.store.delete(call.key)
+    return failures
+
+
+def take_down(
+    record: Record,
+    engine: Engine,
+    store: Store,
+    records: Sequence[Record],
+    seconds: float = IPAM_SECONDS,
+) -> list[str]:
     """Remove what a record stands for, and the record; return what would not go.
 
     `records` are all of the container; its lock must be held. What would not
-    go leaves the record, as owed.
+    go leaves the record, as owed. No single step waits longer than `seconds`.
     """
     others = [r for r in records if r.key != record.key]
-    failures = engine.detach(record.plan, record.key, Deadline(STEP_SECONDS))
-    failures += _release(record)
+    failures = engine.detach(record.plan, record.key, Deadline(min(seconds, STEP_SECONDS)))
+    failures += _release(record, seconds)
     failures += _unannounce(record, others)
-    last = not any(r.directory == record.directory for r in others)
+    last = not store.shares(record.key, record.directory)
     failures += engine.clean_directory(record.plan, last=last)
     if not failures:
         store.delete(record.key)
@@ -72,29 +95,49 @@ def take_down(record: Record, engine: Engine, store: Store, records: Sequence[Re
 
 
 def remove_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
-    """Remove what only the marks still know; return what would not go."""
-    with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
-        return _take_marked(found, engine, store)
+    """Remove what only the marks still know; return what would not go.
+
+    What has a record is left to it: another call may have attached meanwhile.
+    """
+    try:
+        with store.lock(found.key.container_id, Deadline(LOCK_SECONDS)):
+            return [] if store.read(found.key) is not None else _take_marked(found, engine, store)
+    except (PluginError, OSError) as error:
+        return [describe(error)]
 
 
 def _take_marked(found: Marked, engine: Engine, store: Store) -> list[str]:
     failures = engine.detach(found.plan, found.key, Deadline(STEP_SECONDS))
     directory = found.plan.get("directory", "")
-    others = store.of_container(found.key.container_id)
-    others = [r for r in others if r.key != found.key]
     if directory and not found.plan.get("in_place"):
-        failures += _refresh(directory, others)
-    last = not any(r.directory == directory for r in others)
+        failures += _attempt("interfaces file", lambda: _refresh_beside(found, directory, store))
+    last = not store.shares(found.key, directory) and not _marked_beside(found, engine)
     return failures + engine.clean_directory(found.plan, last=last)
 
 
+def _refresh_beside(found: Marked, directory: str, store: Store) -> None:
+    others = [r for r in store.of_container(found.key.container_id) if r.key != found.key]
+    _refresh(directory, others)
+
+
+def _marked_beside(found: Marked, engine: Engine) -> bool:
+    """Tell whether the marks know of others in the same directory; True where they cannot be read."""
+    try:
+        marked = engine.marked(found.plan["place"], Deadline(STEP_SECONDS))
+    except (SwitchError, OSError):
+        return True
+    return any(m.key != found.key and m.plan.get("directory") == found.plan.get("directory") for m in marked)
+
+
 def _without_record(call: Call) -> list[str]:
-    """Remove what the marks know of an attachment that has no record."""
+    """Remove what the marks know of an attachment that has no record, or one that cannot be read."""
     failures = []
     place = call.engine.place(call.conf)
     try:
         marked = call.engine.marked(place, Deadline(STEP_SECONDS))
     except (SwitchError, TimeoutError, OSError) as error:
+        if call.store.has_file(call.key):
+            return [f"the record cannot be read, and neither can the marks: {describe(error)}"]
         # Nothing is known of this attachment. A node without a switch has none.
         call.log.warning("no record, and no marks to be read", place=place, reason=describe(error))
         marked = []
@@ -105,7 +148,7 @@ def _without_record(call: Call) -> list[str]:
     return failures
 
 
-def _release(record: Record) -> list[str]:
+def _release(record: Record, seconds: float) -> list[str]:
     """Have the addresses released, with the config that ADD got."""
     if not record.ipam_type:
         return []
@@ -120,7 +163,7 @@ def _release(record: Record) -> list[str]:
         args=record.args,
         config=record.config,
     )
-    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type))
+    return _attempt("IPAM", lambda: ipam.delete(request, record.ipam_type, deadline_seconds=seconds))
 
 
 def _release_unknown(call: Call) -> None:
@@ -144,20 +187,16 @@ def _unannounce(record: Record, others: Sequence[Record]) -> list[str]:
     if record.device_info:
         failures += _attempt("device-info file", lambda: announce.withdraw(record))
     if record.directory:
-        failures += _refresh(record.directory, others)
+        failures += _attempt("interfaces file", lambda: _refresh(record.directory, others))
     return failures
 
 
-def _refresh(directory: str, others: Sequence[Record]) -> list[str]:
+def _refresh(directory: str, others: Sequence[Record]) -> None:
     """Rewrite the file beside the sockets. What the pod planted in its place must not hold up a DEL."""
-
-    def step() -> None:
-        try:
-            announce.refresh(directory, others)
-        except ConflictError:
-            pass
-
-    return _attempt("interfaces file", step)
+    try:
+        announce.refresh(directory, others)
+    except ConflictError:
+        pass
 
 
 def _attempt(what: str, step: Any) -> list[str]:  # noqa: ANN401  any call without arguments

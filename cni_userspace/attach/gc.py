@@ -8,7 +8,7 @@ them all. Touches records and marks of ours only.
 
 from __future__ import annotations
 
-from cni_userspace.attach.delete import remove_marked, take_down
+from cni_userspace.attach.delete import IPAM_SECONDS, remove_marked, take_down
 from cni_userspace.attach.undo import describe
 from cni_userspace.cni import ipam
 from cni_userspace.errors import InvalidConfigError, PluginError, TryAgainError
@@ -27,6 +27,7 @@ LOCK_SECONDS = 10
 STEP_SECONDS = 10
 SETTLE_SECONDS = 2
 SETTLE_RECORDS = 8
+SETTLE_LOCK_SECONDS = 0.05  # somebody else is at work on it
 
 
 def gc(call: Call) -> None:
@@ -70,14 +71,25 @@ def _marked(call: Call, failures: list[str]) -> list[Marked]:
         return []
 
 
-def remove_record(record: Record, engine: Engine, store: Store, seconds: float = LOCK_SECONDS) -> list[str]:
-    """Take down one recorded attachment under its container's lock; return what would not go."""
+def remove_record(
+    record: Record,
+    engine: Engine,
+    store: Store,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+    seconds: float = IPAM_SECONDS,
+) -> list[str]:
+    """Take down one recorded attachment under its container's lock; return what would not go.
+
+    Only while the record is the one that was judged: another call may have
+    settled it meanwhile, and attached the container anew.
+    """
     try:
-        with store.lock(record.key.container_id, Deadline(seconds)):
+        with store.lock(record.key.container_id, Deadline(lock_seconds)):
             records = store.of_container(record.key.container_id)
             current = next((r for r in records if r.key == record.key), None)
-            return [] if current is None else take_down(current, engine, store, records)
-    except PluginError as error:
+            return take_down(record, engine, store, records, seconds) if current == record else []
+    except (PluginError, OSError) as error:
         return [describe(error)]
 
 
@@ -90,8 +102,9 @@ def settle(store: Store, load: Callable[[str], Engine], log: Log) -> None:
     deadline = Deadline(SETTLE_SECONDS)
     for record in store.owed()[:SETTLE_RECORDS]:
         try:
-            deadline.remaining()
-            failures = remove_record(record, load(record.engine), store, seconds=0.05)
+            left = deadline.remaining()
+            engine = load(record.engine)
+            failures = remove_record(record, engine, store, lock_seconds=SETTLE_LOCK_SECONDS, seconds=left)
         except (PluginError, OSError) as error:
             failures = [describe(error)]
         outcome = "; ".join(failures) or "settled"

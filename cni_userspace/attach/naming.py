@@ -26,14 +26,21 @@ def digest(*parts: str, length: int) -> str:
     return "".join(ALPHABET[(number >> (5 * i)) & 31] for i in range(length))
 
 
-def port_name(container_id: str, ifname: str) -> str:
-    """Return the port name of an attachment: 15 bytes, 60 bits of digest."""
-    return PORT_PREFIX + digest(container_id, ifname, length=PORT_BYTES - len(PORT_PREFIX))
+def port_name(container_id: str, ifname: str, salt: str = "") -> str:
+    """Return the port name of an attachment: 15 bytes, 60 bits of digest.
+
+    The same one each time, unless a salt makes it another.
+    """
+    salted = (container_id, ifname, salt) if salt else (container_id, ifname)
+    return PORT_PREFIX + digest(*salted, length=PORT_BYTES - len(PORT_PREFIX))
 
 
 def fitted_port_name(name: str) -> str:
     """Return a name as it is, or cut with a digest where it exceeds 15 bytes."""
-    return name if len(name) <= PORT_BYTES else name[:7] + digest(name, length=8)
+    whole = name.encode()
+    if len(whole) <= PORT_BYTES:
+        return name
+    return whole[:7].decode(errors="ignore") + digest(name, length=8)
 
 
 def directory_name(container_id: str) -> str:

@@ -14,6 +14,7 @@ import os
 from errno import ELOOP
 from stat import S_ISREG
 
+from cni_userspace.attach.naming import digest
 from cni_userspace.errors import ConflictError, InputOutputError, InvalidConfigError, PluginError
 from cni_userspace.host.dirfd import open_directory
 from cni_userspace.jsontext import JsonError, dumps, loads
@@ -92,6 +93,7 @@ def remove_device_info(file: str, info: Mapping[str, Any], previous: str | None)
     folder, name = os.path.split(file)
     try:
         with open_directory(folder) as directory:
+            _discard(directory.fd, _temporary(name))
             if not _is_ours(directory.fd, name, file, info):
                 return
             if previous is None:
@@ -147,6 +149,7 @@ def write_interfaces_file(dir_fd: int, entries: Mapping[str, Mapping[str, Any]])
     """
     try:
         if not entries:
+            _discard(dir_fd, _temporary(INTERFACES_FILE))
             os.unlink(INTERFACES_FILE, dir_fd=dir_fd)
             return
         interfaces = {name: dict(entries[name]) for name in sorted(entries)}
@@ -198,8 +201,14 @@ def _read(dir_fd: int, name: str) -> str | None:
 
 def _replace(dir_fd: int, name: str, text: str) -> None:
     """Put a new file under the name, whatever but a directory stands there."""
-    temporary = f".{INTERFACES_FILE}.{os.urandom(8).hex()}"  # nobody can have planted this name
-    with open(os.open(temporary, _MAKE, _MODE, dir_fd=dir_fd), "wb") as file:
+    temporary = _temporary(name)
+    _discard(dir_fd, temporary)  # a killed call's
+    try:
+        fd = os.open(temporary, _MAKE, _MODE, dir_fd=dir_fd)
+    except FileExistsError:  # planted: then one that nobody can foresee
+        temporary = f"{temporary}{os.urandom(8).hex()}"
+        fd = os.open(temporary, _MAKE, _MODE, dir_fd=dir_fd)
+    with open(fd, "wb") as file:
         try:
             os.fchmod(file.fileno(), _MODE)  # whatever our umask is
             file.write(text.encode())
@@ -210,10 +219,15 @@ def _replace(dir_fd: int, name: str, text: str) -> None:
             raise
 
 
+def _temporary(name: str) -> str:
+    """Return the name under which a file is written first: always the same, so that no ruin stays."""
+    return f".userspace-{digest(name, length=12)}"
+
+
 def _discard(dir_fd: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=dir_fd)
-    except OSError:  # the container took it away itself
+    except OSError:  # not there, or a directory that the container planted
         pass
 
 

@@ -19,7 +19,7 @@ from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from cni_userspace.host.deadline import Deadline
@@ -95,6 +95,7 @@ class Store:
             os.replace(fresh, file)
             self._mark(record)
         except OSError as error:
+            _discard(fresh)
             raise InputOutputError(
                 "the attachment's record cannot be written",
                 details=f"{file}: {error.strerror}",
@@ -110,13 +111,38 @@ class Store:
                 pass
 
     def of_container(self, container_id: str) -> list[Record]:
-        """Return the readable records of one container, by interface name."""
-        return list(self._in(f"{self.path}/{ATTACHMENTS}/{directory_name(container_id)}"))
+        """Return the readable records of one container, by interface name.
+
+        Raises OSError where they cannot be listed: none found is an answer,
+        not knowing is none.
+        """
+        folder = f"{self.path}/{ATTACHMENTS}/{directory_name(container_id)}"
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+        return list(_readable(folder, names))
+
+    def shares(self, key: Key, directory: str) -> bool:
+        """Tell whether another attachment of the container uses a directory, or may.
+
+        One whose record cannot be read counts as one that does.
+        """
+        own = self._file(key)
+        folder = os.path.dirname(own)
+        files = [f"{folder}/{name}" for name in _names(folder) if name.endswith(".json")]
+        others = [_load(file) for file in files if file != own]
+        return any(record is None or record.directory == directory for record in others)
+
+    def has_file(self, key: Key) -> bool:
+        """Tell whether there is a record, readable or not."""
+        return os.path.lexists(self._file(key))
 
     def all(self) -> Iterator[Record]:
         """Yield every readable record of the node."""
         for name in _names(f"{self.path}/{ATTACHMENTS}"):
-            yield from self._in(f"{self.path}/{ATTACHMENTS}/{name}")
+            folder = f"{self.path}/{ATTACHMENTS}/{name}"
+            yield from _readable(folder, _names(folder))
 
     def unreadable(self) -> list[str]:
         """Return the record files that cannot be read, torn by a power cut for example."""
@@ -139,12 +165,6 @@ class Store:
                 debts.append((_age(f"{folder}/{name}"), name, record))
         return [record for _, _, record in sorted(debts, key=lambda d: d[:2])]
 
-    def _in(self, folder: str) -> Iterator[Record]:
-        for name in _names(folder):
-            record = _load(f"{folder}/{name}") if name.endswith(".json") else None
-            if record is not None:
-                yield record
-
     def _mark(self, record: Record) -> None:
         debt = self._debt(record.key)
         if record.state == OWED:
@@ -158,6 +178,13 @@ class Store:
     def _debt(self, key: Key) -> str:
         name = record_name(key.network, key.ifname)
         return f"{self.path}/{DEBTS}/{directory_name(key.container_id)}+{name}"
+
+
+def _readable(folder: str, names: Iterable[str]) -> Iterator[Record]:
+    for name in names:
+        record = _load(f"{folder}/{name}") if name.endswith(".json") else None
+        if record is not None:
+            yield record
 
 
 def _names(folder: str) -> list[str]:
@@ -178,6 +205,13 @@ def _write(path: str, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
+
+
+def _discard(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:  # it was not even made; the error that brought us here is told
+        pass
 
 
 def _load(path: str) -> Record | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Source = dict[str, tuple[str, str, Any]]  # folded key -> (key as written, its path, value)
 
 MISSING = object()
-SHOWN = 60  # characters of a wrong value that a message repeats
+SHOWN = 60  # characters of a wrong value, or of a key, that a message repeats
 
 
 class Problems:
@@ -179,7 +179,8 @@ def fold(value: Mapping[str, Any], path: str, problems: Problems) -> Source:
 
 
 def step(key: str) -> str:
-    """Return a key as a step of a JSON path."""
+    """Return a key as a step of a JSON path, cut where it is long."""
+    key = key if len(key) <= SHOWN else f"{key[:SHOWN]}..."
     return f".{key}" if key.isidentifier() else f"[{dumps(key)}]"
 
 

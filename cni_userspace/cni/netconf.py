@@ -41,6 +41,7 @@ LEGACY = ("0.1.0", "0.2.0")  # versions whose configurations need no name
 UNNAMED = "userspace-unnamed"
 ENGINES = ("ovs-dpdk", "sriov")
 INTEL_KEYS = ("host", "container")
+MOST_TOLD = 50  # mistakes in one error: a tenant can write a megabyte of them
 SRIOV_KEYS = ("pfonly", "master")
 OVS_KEYS = (
     "bridge",
@@ -304,16 +305,19 @@ def _judge(getters: list[Getter], engine: str) -> None:
     if left:
         from cni_userspace.cni import mistakes
 
-        problems.mistakes += [mistakes.unknown(key, path, g, engine, misplaced=m) for g, key, path, m in left]
+        few = left[:MOST_TOLD]  # looking for what was meant costs half a millisecond each
+        problems.mistakes += [mistakes.unknown(key, path, g, engine, misplaced=m) for g, key, path, m in few]
+    count = len(problems.mistakes) + len(left[MOST_TOLD:])
+    told = problems.mistakes[:MOST_TOLD]
+    told += [f"and {count - MOST_TOLD} more"] if count > MOST_TOLD else []
     if problems.unsupported:
         raise UnsupportedFieldError(
             "the network configuration asks for what this plugin does not do",
-            details="; ".join([*problems.unsupported, *problems.mistakes]),
+            details="; ".join([*problems.unsupported[:MOST_TOLD], *told]),
         )
-    if problems.mistakes:
-        count = len(problems.mistakes)
+    if count:
         raise InvalidConfigError(
             f"the network configuration has {count} mistake{'s' * (count > 1)}",
             hint="`userspace validate FILE` checks a file before it is used",
-            mistakes=problems.mistakes,
+            mistakes=told,
         )

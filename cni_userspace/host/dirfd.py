@@ -99,6 +99,21 @@ def open_directory(path: str, *, create: bool = False) -> Directory:
     return Directory(opened, resolved)
 
 
+def open_container(path: str) -> Directory:
+    """Open a container's directory: the links above it are the node's, it itself must be none.
+
+    Raises FileNotFoundError where it is missing or something else has its
+    name, InputOutputError.
+    """
+    with open_directory(os.path.dirname(path)) as parent:
+        try:
+            return parent.child(os.path.basename(path))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise FileNotFoundError(errno.ENOENT, "is no directory", path) from None
+
+
 def _step(fd: int, part: str, *, create: bool) -> int:
     try:
         return os.open(part, STEP, dir_fd=fd)
@@ -117,24 +132,45 @@ def make_directory(parent: Directory, name: str, access: Access) -> tuple[Direct
     """Open or make a directory in `parent`; tell whether this call made it.
 
     One that is there keeps its owner and mode. Raises ConflictError when
-    something else has the name.
+    something else has the name, InputOutputError where none can be made; none
+    is left then.
     """
-    made = True
     try:
         os.mkdir(name, 0o700, dir_fd=parent.fd)
     except FileExistsError:
-        made = False
+        return _existing(parent, name), False
+    except OSError as error:
+        raise _unmade(f"{parent.path}/{name}", error) from None
     try:
         found = parent.child(name)
+        try:
+            apply_access(found.fd, access)
+        except BaseException:
+            found.close()
+            raise
+    except OSError as error:
+        os.rmdir(name, dir_fd=parent.fd)
+        raise _unmade(f"{parent.path}/{name}", error) from None
+    return found, True
+
+
+def _existing(parent: Directory, name: str) -> Directory:
+    try:
+        return parent.child(name)
     except OSError as error:
         raise ConflictError(
             "the container's directory cannot be used",
             details=f"{parent.path}/{name}: {error.strerror}",
             hint="something that is no directory has its name",
         ) from None
-    if made:
-        apply_access(found.fd, access)
-    return found, made
+
+
+def _unmade(path: str, error: OSError) -> InputOutputError:
+    return InputOutputError(
+        "the container's directory cannot be made",
+        details=f"{path}: {error.strerror}",
+        hint="`sharedDir` must be writable for root",
+    )
 
 
 def access(found: os.stat_result) -> list[int]:
@@ -219,10 +255,12 @@ def remove_tree(parent: Directory, name: str) -> None:
 
 
 def _remove_contents(parent: Directory, name: str) -> None:
-    import shutil  # its rmtree is safe against links planted meanwhile; needed only for left-overs
+    from cni_userspace.host import emptying  # needed for left-overs alone
 
     try:
-        shutil.rmtree(name, dir_fd=parent.fd)
+        with parent.child(name) as top:
+            emptying.empty(top.fd, top.path)
+        os.rmdir(name, dir_fd=parent.fd)
     except OSError as error:
         raise InputOutputError(
             "a directory cannot be emptied",

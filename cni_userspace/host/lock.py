@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from cni_userspace.host.deadline import Deadline
 
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class DirectoryLock:
     """The exclusive lock of one directory, made if missing (mode 0700).
@@ -35,26 +37,52 @@ class DirectoryLock:
         self.fd = -1
 
     def __enter__(self) -> Self:
-        """Take the lock; raise TryAgainError (code 11) when it stays held."""
-        while True:
-            try:
-                os.mkdir(self._path, 0o700)
-            except FileExistsError:
-                pass
-            try:
-                fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:  # removed by the holder between the two calls
+        """Take the lock; raise TryAgainError (code 11) when it stays held, OSError."""
+        try:
+            while True:
+                fd = self._attempt()
+                if fd >= 0:
+                    self.fd = fd
+                    return self
                 self._deadline.remaining()
-                continue
-            try:
-                take(fd, self._path, self._deadline)
-                current = _same(fd, self._path)
-            except BaseException:
-                os.close(fd)
-                raise
-            if current:
-                self.fd = fd
-                return self
+        except BaseException:
+            self._tidy()
+            raise
+
+    def _attempt(self) -> int:
+        """Return the locked directory, -1 where its holder removed it meanwhile."""
+        try:
+            os.mkdir(self._path, 0o700)
+        except FileExistsError:
+            pass
+        try:
+            fd = os.open(self._path, _OPEN)
+        except FileNotFoundError:  # removed between the two calls
+            return -1
+        try:
+            take(fd, self._path, self._deadline)
+            current = _same(fd, self._path)
+        except BaseException:
+            os.close(fd)
+            raise
+        if current:
+            return fd
+        os.close(fd)
+        return -1
+
+    def _tidy(self) -> None:
+        """Remove the directory after a failure, if it is empty and nobody has its lock."""
+        try:
+            fd = os.open(self._path, _OPEN)
+        except OSError:  # the failure that brought us here is told
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _same(fd, self._path):
+                os.rmdir(self._path)
+        except OSError:
+            pass
+        finally:
             os.close(fd)
 
     def __exit__(

@@ -10,6 +10,7 @@ server drops a client that does not answer its `echo`.
 from __future__ import annotations
 
 import _socket
+from time import sleep
 
 from cni_userspace.errors import SwitchError
 from cni_userspace.jsontext import dumps, scan_partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DATABASE = "Open_vSwitch"
 REPLY_BYTES = 64 * 1024 * 1024  # a database with 100,000 ports answers less
 CHUNK = 256 * 1024
+BUSY_SECONDS = 0.01
 
 
 class DatabaseDownError(SwitchError):
@@ -64,8 +66,7 @@ class Ovsdb:
         family, where = address(remote)
         self._socket = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
-            self._socket.settimeout(deadline.remaining())
-            self._socket.connect(where)
+            self._connect(where)
         except OSError as error:
             self._socket.close()
             raise DatabaseDownError(
@@ -73,6 +74,16 @@ class Ovsdb:
                 details=f"connect to {remote}: {error.strerror or error}",
                 hint="is ovsdb-server running? `socket_file` names its socket",
             ) from None
+
+    def _connect(self, where: Any) -> None:  # noqa: ANN401  an address of either family
+        while True:
+            self._socket.settimeout(self._deadline.remaining())
+            try:
+                self._socket.connect(where)
+            except BlockingIOError:  # unix(7): so many others connect that the server's queue is full
+                sleep(BUSY_SECONDS)
+            else:
+                return
 
     def __enter__(self) -> Self:
         """Return the connection."""
@@ -93,7 +104,7 @@ class Ovsdb:
         Raises TransactionError when any operation fails (then nothing was
         done), DatabaseDownError when the connection breaks, TimeoutError.
         """
-        return _results(self._reply(self._send("transact", [DATABASE, *operations])))
+        return self._results(self._reply(self._send("transact", [DATABASE, *operations])))
 
     def transact_and_wait(self, operations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Run one transaction and wait until vswitchd has caught up with it.
@@ -108,7 +119,7 @@ class Ovsdb:
         transaction = self._send("transact", [DATABASE, *operations, *bump])
         name = f"wait-{self._next_id}"  # a refused transaction leaves its monitor, and two must differ
         watch = self._send("monitor", [DATABASE, name, {DATABASE: {"columns": ["cur_cfg"]}}])
-        results = _results(self._reply(transaction))
+        results = self._results(self._reply(transaction))
         asked = results[-1]["rows"][0]["next_cfg"]
         current = _cur_cfg(self._reply(watch).get("result") or {})
         while current < asked:
@@ -151,10 +162,25 @@ class Ovsdb:
                     raise TransactionError("the OVS database refused", details=dumps(message["error"]))
                 return message
 
+    def _results(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] | None = message.get("result")
+        if not isinstance(results, list) or not all(r is None or isinstance(r, dict) for r in results):
+            raise self._lost("what it answered are no results")
+        for index, result in enumerate(results):
+            if result and result.get("error"):
+                raise TransactionError(
+                    "the OVS database refused the transaction",
+                    details=f"operation {index}: {result['error']}: {result.get('details', '')}",
+                    failed=index,
+                )
+        return results
+
     def _receive(self) -> dict[str, Any]:
         while True:
             found = scan_partial(self._text) if self._text else None
             if found is None:
+                if self._text.lstrip()[:1] not in ("", "{"):
+                    raise self._lost("what it sent is no JSON-RPC")
                 self._read()
                 continue
             message, end = found
@@ -191,18 +217,6 @@ class Ovsdb:
 
     def _lost(self, why: str) -> DatabaseDownError:
         return DatabaseDownError("the OVS database broke off", details=f"{self.remote}: {why}")
-
-
-def _results(message: dict[str, Any]) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = message["result"]
-    for index, result in enumerate(results):
-        if result and result.get("error"):
-            raise TransactionError(
-                "the OVS database refused the transaction",
-                details=f"operation {index}: {result['error']}: {result.get('details', '')}",
-                failed=index,
-            )
-    return results
 
 
 def _cur_cfg(updates: dict[str, Any]) -> int:

@@ -22,6 +22,7 @@ CAP_DAC_READ_SEARCH = 2
 LINKS = 40  # as many as the kernel follows (path_resolution(7))
 FLOCK_BYTES = 32  # struct flock on 64-bit Linux: short type, short whence, long start, long len, int pid
 FLOCK_PID = 24
+ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER = 0x02, 0x04, 0x08, 0x10, 0x20  # linux/posix_acl.h
 
 
 class Credentials(Value):
@@ -77,25 +78,62 @@ def credentials(pid: int) -> Credentials | None:
     )
 
 
-def may_search(found: os.stat_result, who: Credentials) -> bool:
-    """Tell whether the mode bits let that process pass through a directory."""
+def may_search(fd: int, who: Credentials) -> bool:
+    """Tell whether mode bits and access list let that process pass through an open directory."""
+    found = os.fstat(fd)
     if who.search_all:
         return True
     if found.st_uid == who.uid:
         return bool(found.st_mode & stat.S_IXUSR)
+    entries = _acl(fd)
+    if entries:
+        return _acl_grants(entries, found.st_gid, who)
     if found.st_gid in who.groups:
         return bool(found.st_mode & stat.S_IXGRP)
     return bool(found.st_mode & stat.S_IXOTH)
 
 
-def obstacle(pid: int, path: str, wanted: str) -> str:
-    """Return what keeps a process from reaching a directory, or "".
+def _acl(fd: int) -> list[tuple[int, bool, int]]:
+    """Return (tag, may search, id) of each entry of an access list; [] without one.
+
+    The form is linux/posix_acl_xattr.h: a version, then 8 bytes for each.
+    """
+    try:
+        raw = os.getxattr(f"/proc/self/fd/{fd}", "system.posix_acl_access")
+    except OSError:  # there is none, or the file system has no such thing
+        return []
+    entries = [raw[start : start + 8] for start in range(4, len(raw), 8)]
+    return [
+        (int.from_bytes(e[:2], "little"), bool(e[2] & 1), int.from_bytes(e[4:], "little")) for e in entries
+    ]
+
+
+def _acl_grants(entries: list[tuple[int, bool, int]], owning_group: int, who: Credentials) -> bool:
+    """Follow acl(5), "Access check algorithm", for a process that is not the owner."""
+    mask = next((search for tag, search, _ in entries if tag == ACL_MASK), True)
+    for tag, search, number in entries:
+        if tag == ACL_USER and number == who.uid:
+            return search and mask
+    groups = [
+        search
+        for tag, search, number in entries
+        if (tag == ACL_GROUP and number in who.groups)
+        or (tag == ACL_GROUP_OBJ and owning_group in who.groups)
+    ]
+    if groups:
+        return any(groups) and mask
+    return any(search for tag, search, _ in entries if tag == ACL_OTHER)
+
+
+def obstacle(rundir: str, path: str, wanted: str) -> str:
+    """Return what keeps vswitchd from reaching a directory, "" where nothing does or nobody can tell.
 
     Walks the path in the process's own mount namespace and root, follows
     links as that process would, and compares the end with `wanted`
     ("device:inode"). Raises OSError only where /proc does not let us look.
     """
-    who = credentials(pid)
+    pid = find(rundir) if rundir else None
+    who = None if pid is None else credentials(pid)
     if who is None:
         return ""
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -113,7 +151,7 @@ def _walk(root: int, path: str, who: Credentials, wanted: str) -> str:
             found = os.fstat(here)
             if not stat.S_ISDIR(found.st_mode):
                 return f"{shown} is no directory there"
-            if not may_search(found, who):
+            if not may_search(here, who):
                 return (
                     f"its user (uid {who.uid}) may not enter {shown or '/'} ({stat.filemode(found.st_mode)})"
                 )

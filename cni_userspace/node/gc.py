@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -69,10 +70,10 @@ def run(options: Namespace, node: NodeFile) -> int:
     """List the left-overs, and with --yes remove them; 1 when something would not go."""
     store = Store(node.state_dir)
     complaints: list[str] = []
+    places = _places(store, node, options.db)  # before the records that name them go
     findings = [*_recorded(store, yes=options.yes)]
-    places = _places(store, node, options.db)
     findings += _marked(store, places, complaints, yes=options.yes)
-    findings += _torn(store, yes=options.yes)
+    findings += _torn(store, yes=options.yes, marks_known=not complaints)
     findings += _intel(places, complaints)
     failed = any(f.outcome.startswith("failed") for f in findings)
     if options.output == "json":
@@ -164,12 +165,17 @@ def _marked(
             yield _finding("dead", found, what, outcome)
 
 
-def _torn(store: Store, *, yes: bool) -> Iterator[Finding]:
+def _torn(store: Store, *, yes: bool, marks_known: bool) -> Iterator[Finding]:
+    """Yield the records that cannot be read; they stay while what they stood for may not be known."""
     for path in store.unreadable():
         outcome = "would be removed"
-        if yes:
+        if yes and marks_known:
             os.unlink(path)
+            with suppress(OSError):  # its container has other records
+                os.rmdir(os.path.dirname(path))
             outcome = "removed"
+        elif yes:
+            outcome = "left alone: not every database was looked at"
         container = os.path.basename(os.path.dirname(path))
         yield Finding(kind="torn", container=container, ifname="", network="", what=path, outcome=outcome)
 

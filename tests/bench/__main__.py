@@ -10,6 +10,8 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from tests.bench import contestants, report, rounds
+from tests.support.child import RigError
+from tests.support.hugepages import NoHugepagesError
 from tests.support.installed import installed
 from tests.support.netns import Netns
 from tests.support.switch import Switch
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.bench.contestants import Contestant
+    from tests.bench.rounds import Samples
 
 SIZES = (1, 100, 1000)
 ROUNDS = 30
@@ -25,25 +28,31 @@ BUILT = os.path.join("dist", "userspace", "userspace")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and with --check exit 1 where a target is missed."""
+    """Measure and print; 1 where a target is missed with --check, 2 where nothing can be measured."""
     options = _options(arguments)
-    with (
-        tempfile.TemporaryDirectory(prefix="us-bench-") as scratch,
-        Switch() as switch,
-        Netns("usb") as netns,
-    ):
-        found = rounds.measure(
-            switch,
-            _contestants(options, scratch, switch, netns),
-            options.ports,
-            options.rounds,
-        )
+    try:
+        found = _measure(options)
+    except (RigError, NoHugepagesError, OSError) as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
     if options.output == "json":
         sys.stdout.write(json.dumps(report.summary(found), indent=1) + "\n")
     else:
         sys.stdout.write(report.table(found) + "\n")
     missed = [target for target in report.targets(found) if not target.holds]
     return 1 if options.check and missed else 0
+
+
+def _measure(options: argparse.Namespace) -> list[Samples]:
+    with (
+        tempfile.TemporaryDirectory(prefix="us-bench-") as scratch,
+        Switch() as switch,
+        Netns("usb") as netns,
+    ):
+        who = _contestants(options, scratch, switch, netns)
+        return rounds.measure(switch, who, options.ports, options.rounds)
 
 
 def _contestants(

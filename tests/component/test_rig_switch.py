@@ -69,6 +69,19 @@ def test_the_switch_is_cleaned_of_bridges_and_of_a_hang(switch: Switch) -> None:
     assert switch.healthy()
 
 
+def test_the_switch_is_cleaned_of_stale_sockets(fresh_switch: Switch) -> None:
+    fresh_switch.add_bridge("br0")
+    fresh_switch.add_port("br0", "p1", kind="dpdkvhostuser")
+    fresh_switch.kill_vswitchd()
+    fresh_switch.vsctl("--no-wait", "del-port", "p1")
+    assert fresh_switch.vhost_sockets() == [f"{fresh_switch.directory}/p1"]
+
+    fresh_switch.clean()
+
+    assert fresh_switch.vhost_sockets() == []
+    assert fresh_switch.healthy()
+
+
 def test_a_killed_vswitchd_comes_back_with_its_ports(fresh_switch: Switch) -> None:
     fresh_switch.add_bridge("br0")
     fresh_switch.add_port("br0", "p1", path=f"{fresh_switch.directory}/p1.sock")

@@ -131,6 +131,12 @@ def another_link(a: Attached) -> None:
     os.symlink(a.plugin.directory, link)
 
 
+def unnoticed(a: Attached, column: str, value: str) -> None:
+    """Change a column that vswitchd would act on at once."""
+    a.switch.stop_answering()
+    a.switch.vsctl("--no-wait", "set", "Interface", a.port, f"{column}={value}")
+
+
 def rewrite(path: str, old: str, new: str) -> None:
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -151,7 +157,8 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no path": (lambda a: a.clear("Interface", "options"), "options:vhost-server-path is None"),
     "mtu_request": (lambda a: a.set("Interface", "mtu_request", "1300"), "mtu_request is 1300"),
     "no mtu_request": (lambda a: a.clear("Interface", "mtu_request"), "mtu_request is None"),
-    "ofport_request": (lambda a: a.set("Interface", "ofport_request", "78"), "ofport_request is 78"),
+    "ofport_request": (lambda a: unnoticed(a, "ofport_request", "78"), "ofport_request is 78"),
+    "ofport": (lambda a: unnoticed(a, "ofport", "78"), "ofport is 78, ADD made it 77"),
     "directory": (lambda a: shutil.rmtree(a.directory), "does not exist"),
     "another directory": (another_directory, "is another one than ADD made"),
     "directory's mode": (lambda a: os.chmod(a.directory, 0o700), "mode of /"),
@@ -253,7 +260,7 @@ def another_socket(a: Attached) -> None:
 
 BROKEN_SOCKET: dict[str, tuple[Break, str]] = {
     "gone": (lambda a: os.unlink(a.socket), "does not exist"),
-    "another": (another_socket, "is dead"),
+    "another": (another_socket, "is another one than the switch made"),
     "mode": (lambda a: os.chmod(a.socket, 0o600), "mode of"),
     "owner": (lambda a: os.chown(a.socket, 0, -1), "owner of"),
     "group": (lambda a: os.chown(a.socket, -1, 0), "group of"),

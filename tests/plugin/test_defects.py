@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,11 +238,22 @@ def test_intels_names_of_such_containers_collide_out_loud(node: Node) -> None:
 # 10. Every OVS failure read "exit status 1".
 
 
+@contextmanager
+def read_only(folder: str) -> Iterator[None]:
+    """Make a directory one in which nobody can make a socket."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def test_an_error_repeats_the_words_of_vswitchd(node: Node) -> None:
-    with listen(os.path.join(node.switch.sockets, "taken")):  # another program's live socket
-        failed = node.add(interface_type="dpdkvhostuser", portName="taken")
+    with read_only(node.switch.sockets):
+        failed = node.add(interface_type="dpdkvhostuser", sharedDir=node.switch.sockets, portName="p1")
     assert failed.code == 101
-    assert "could not open network device taken" in failed.words
+    assert "could not open network device p1" in failed.words
     assert node.left() == []
 
 

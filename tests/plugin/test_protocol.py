@@ -348,6 +348,21 @@ def test_broken_text_on_stdin_is_one_cni_error(lone: Plugin, command: str) -> No
     assert lone.files() == []
 
 
+HUGE: dict[str, dict[str, Any]] = {
+    "ten megabytes of text": {"x": "y" * 10_000_000},
+    "a key of a megabyte": {"x" * 1_000_000: 1},
+    "fifty thousand unknown keys": {f"brige{n}": 1 for n in range(50_000)},
+    "a list of fifty thousand mistakes": {"trunk": [7] * 50_000},
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_huge_configuration_gets_an_error_that_a_person_can_read(lone: Plugin, what: str) -> None:
+    failed = lone.add(lone.conf(**HUGE[what]), "c1", "/run/netns/none")
+    assert is_cni_error(failed, 7)
+    assert len(failed.stdout) < 10_000
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
 def test_text_that_is_no_utf8_is_refused_in_every_locale(lone: Plugin, locale: str) -> None:
     words = {**WORDS, "CNI_COMMAND": "ADD", "LC_ALL": locale}

@@ -72,7 +72,7 @@ class Attached:
         self.switch.vsctl("clear", table, self.port, column)
 
 
-def attach(  # noqa: PLR0913  who, where and what
+def attach(
     plugin: Plugin,
     switch: Switch,
     netns: Netns,

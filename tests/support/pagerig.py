@@ -1,14 +1,18 @@
 """A machine of its own for one page of the documents, on which its commands run as they stand.
 
-Owns a mount and a process namespace in which /run is empty, /etc, /opt, /var
-and the checkout take writes without keeping them, and everything that was
-started ends with the page; in it `userspace` and the reference plugins are
-installed as install/README.md says, and a switch runs where the page's rig
-asks for one. Must never change a file of the host.
+Owns mount, process and network namespaces in which /run is empty, writes to
+/etc, /opt, /srv, /usr/local, /var, the home and the checkout are forgotten, and
+everything that was started ends with the page; in it `userspace` and the
+reference plugins are installed as install/README.md says. Must never change a
+file of the host.
 
-`python -m tests.support.pagerig PAGE` runs a page and exits 1 with what went
-wrong; `run(page)` does so in its namespaces. Rigs: `machine`, `switch`, and
-`switch of USER:GROUP`, whose daemons run as that user.
+`python -m tests.support.pagerig [--show] PAGE` runs a page and exits 1 with what
+went wrong. Rigs:
+
+- `machine`: no switch;
+- `online`: the host's network, the checkout as working directory, no plugin;
+- `switch`: a switch runs; `switch of USER:GROUP`: as that user; `switch hiding
+  DIRECTORY`: in a mount namespace of its own in which the directory is empty.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import re
 import secrets
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -30,8 +35,10 @@ from tests.support.switch import Switch
 if TYPE_CHECKING:
     from tests.support.pages import Block, Step
 
-RIGS = ("machine", "switch", "switch of ")
-KEPT = ("/etc", "/opt", "/var", pages.ROOT)  # writes to these are forgotten
+ONLINE = "online"
+INSIDE = "--inside"  # the namespaces
+CACHES = os.path.expanduser("~")  # of pip
+KEPT = ("/etc", "/opt", "/srv", "/usr/local", "/var", CACHES, pages.ROOT)  # writes to these are forgotten
 EMPTY = ("/etc/cni", "/opt/cni", "/var/lib/cni")
 SHARED = (hugepages.STATE, "/run/systemd")  # of the host's /run: the pool's lock, the resolver's file
 ASIDE = "/mnt"  # where the new /run is made up
@@ -39,8 +46,45 @@ UPPER = "/run/.written"
 HOME = "/run/page"
 BIN = "/opt/cni/bin"
 NET_D = "/etc/cni/net.d"
-PAGE_SECONDS = 300
-STEP_SECONDS = 90
+# What podman needs on a machine without systemd, and on top of an overlay; see tests.support.podman.
+PODMAN = {
+    "/etc/containers/storage.conf": """\
+[storage]
+driver = "vfs"
+graphroot = "/var/lib/containers/page"
+runroot = "/run/containers/page"
+""",
+    "/etc/containers/containers.conf.d/page.conf": """\
+[containers]
+default_ulimits = []
+seccomp_profile = "unconfined"
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+events_logger = "file"
+lock_type = "file"
+""",
+}
+SOCKET_MIB = 256
+SPARE_PAGES = 8
+PAGE_SECONDS = 400
+STEP_SECONDS = 180
+
+
+class _Switch(Switch):
+    """A switch beside the page's other directories, with room for the applications of a page.
+
+    With memory shared between ports OVS takes nearly all there is while it
+    makes the pool, at the first connection; a second application that connects
+    at that moment is refused ("failed to allocate memory for vq internal data").
+    """
+
+    def __init__(self, user: str = "", hidden: tuple[str, ...] = ()) -> None:
+        super().__init__(user=user, hidden=hidden, parent="/run", socket_mib=SOCKET_MIB)
+
+    def _configuration(self) -> list[str]:
+        return [*super()._configuration(), "other_config:per-port-memory=true"]
 
 
 class StepError(Exception):
@@ -51,25 +95,45 @@ def run(page: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a page's commands on a machine of its own; `--show` tells what each of them said."""
     gotools.build()
     if "switch" in pages.rig(page) or "ovs-vswitchd" in pages.read(page):
-        hugepages.ensure(80)
+        hugepages.ensure(SOCKET_MIB // 2 + SPARE_PAGES)
     enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
-    line = [*enter, "--kill-child", "--", sys.executable, "-m", "tests.support.pagerig", page, *options]
+    if pages.rig(page) != ONLINE:
+        enter.append("--net")
+    program = [sys.executable, "-m", "tests.support.pagerig", INSIDE, *options, page]
     return subprocess.run(
-        line, cwd=pages.ROOT, check=False, capture_output=True, text=True, timeout=PAGE_SECONDS
+        [*enter, "--kill-child", "--", *program],
+        cwd=pages.ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PAGE_SECONDS,
     )
 
 
-def main(page: str, *options: str) -> int:
-    """Run a page inside; return the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run a page, or its part inside the namespaces; return the exit code."""
+    *options, page = arguments
+    if INSIDE in options:
+        return _inside(page, show="--show" in options)
+    done = run(page, *options)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    return done.returncode
+
+
+def _inside(page: str, *, show: bool) -> int:
+    if os.getpid() != 1:
+        raise OSError("not in a process namespace of its own: this would mount over the host's /run")
+    rig = pages.rig(page)
     _make_machine()
+    if rig != ONLINE:
+        _install()
     with ExitStack() as stack:
-        rig = pages.rig(page)
         if rig.startswith("switch"):
-            switch = stack.enter_context(
-                Switch(user=rig.removeprefix("switch").removeprefix(" of "), parent="/run")
-            )
+            switch = stack.enter_context(_switch(rig))
             os.symlink(switch.directory, "/run/openvswitch")
-        shell = stack.enter_context(Shell(show="--show" in options))
+        os.makedirs(HOME)
+        shell = stack.enter_context(Shell(pages.ROOT if rig == ONLINE else HOME, show=show))
         try:
             for block in pages.blocks(page):
                 _do(block, shell)
@@ -77,6 +141,15 @@ def main(page: str, *options: str) -> int:
             print(error)  # noqa: T201  the report
             return 1
     return 0
+
+
+def _switch(rig: str) -> Switch:
+    """Return the switch that a page's rig names."""
+    _, _, user = rig.partition(" of ")
+    _, _, hidden = rig.partition(" hiding ")
+    if user:
+        _make_user(user)
+    return _Switch(user, (hidden,) if hidden else ())
 
 
 def _do(block: Block, shell: Shell) -> None:
@@ -92,17 +165,16 @@ def _do(block: Block, shell: Shell) -> None:
 class Shell:
     """One bash for the whole page."""
 
-    def __init__(self, *, show: bool) -> None:
-        """Start it in a home of its own."""
+    def __init__(self, place: str, *, show: bool) -> None:
+        """Start it in a directory."""
         self._show = show
-        os.makedirs(HOME, exist_ok=True)
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            cwd=HOME,
+            cwd=place,
         )
 
     def do(self, step: Step) -> None:
@@ -123,7 +195,8 @@ class Shell:
             raise StepError("the shell has no pipes")
         mark = f"done-{secrets.token_hex(8)}"
         # $? is put back, so that the page's own `echo $?` sees its command's
-        told = f"{command}\n{{ st=$?; printf '\\n%s %d\\n' {mark} $st; (exit $st); }}\n"
+        # stdin is where the shell's commands come from
+        told = f"{{ {command}\n}} < /dev/null\n{{ st=$?; printf '\\n%s %d\\n' {mark} $st; (exit $st); }}\n"
         self._process.stdin.write(told.encode())
         self._process.stdin.flush()
         said, end = "", time.monotonic() + STEP_SECONDS
@@ -151,7 +224,7 @@ def _environment() -> dict[str, str]:
     }
     beside = [os.path.dirname(sys.executable), gotools.directory(), "/usr/lib/openvswitch-switch-dpdk"]
     path = ":".join([*beside, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
-    return {**ours, "PATH": path, "HOME": HOME, "CHECKOUT": pages.ROOT, "LC_ALL": "C.UTF-8"}
+    return {**ours, "PATH": path, "HOME": HOME, "PIP_CACHE_DIR": f"{CACHES}/.cache/pip", "LC_ALL": "C.UTF-8"}
 
 
 # --- the machine
@@ -166,7 +239,10 @@ def _make_machine() -> None:
         _mount("--bind", place, inside)
     _mount("--no-mtab", "--move", ASIDE, "/run")
     os.makedirs("/run/lock")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for number, place in enumerate(KEPT):
+        if any(place.startswith(f"{other}/") for other in KEPT):
+            continue  # it is in one of the others
         upper, work = f"{UPPER}/{number}/upper", f"{UPPER}/{number}/work"
         os.makedirs(upper)
         os.makedirs(work)
@@ -174,7 +250,6 @@ def _make_machine() -> None:
     for place in EMPTY:
         os.makedirs(place, exist_ok=True)
         _mount("-t", "tmpfs", "-o", "mode=755", "empty", place)
-    _install()
 
 
 def _install() -> None:
@@ -184,8 +259,23 @@ def _install() -> None:
     with open(f"{BIN}/userspace", "w", encoding="utf-8") as file:
         file.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -m cni_userspace "$@"\n')
     os.chmod(f"{BIN}/userspace", 0o755)  # noqa: S103  an executable
-    for name in ("host-local", "static", "multus"):
+    for place, text in PODMAN.items():
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "w", encoding="utf-8") as file:
+            file.write(text)
+    for name in ("bridge", "host-local", "loopback", "multus", "ptp", "static", "tuning"):
         os.symlink(f"{gotools.directory()}/{name}", f"{BIN}/{name}")
+
+
+def _make_user(user: str) -> None:
+    """Make what Red Hat's package makes, and Debian's does not: NAME:GROUP."""
+    name, _, group = user.partition(":")
+    subprocess.run(["groupadd", "--system", "--force", group], check=True)
+    subprocess.run(["useradd", "--system", "--gid", group, name], check=True)
+    # DPDK's own files: without this, in a /tmp/dpdk that another user may have made
+    place = os.environ["XDG_RUNTIME_DIR"] = f"/run/user-{name}"
+    os.mkdir(place)
+    shutil.chown(place, name, group)
 
 
 def _mount(*arguments: str) -> None:
@@ -195,4 +285,4 @@ def _mount(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The documents as data: pages, their fenced blocks, their links.
+"""The documents as data: pages and their fenced blocks.
 
 Owns the convention by which a page's examples are run (CONTRIBUTING.md tells
 it to writers). Reads only; `tests.support.pagerig` runs what is found here.
@@ -28,8 +28,6 @@ LANGUAGES = ("console", "json", "text")
 WORDS = ("file", "node file", "not run", "part", "wrong")
 FENCE = re.compile(r"^(`{3,})(\w*)\s*$")
 COMMENT = re.compile(r"^<!--\s*(.*?)\s*-->$")
-LINK = re.compile(r"(?<!`)!?\[[^\]\n]*\]\(([^)\s]+)\)")
-SOURCE = re.compile(r'(?:src|srcset|href)="([^"]+)"')
 PROMPT = "$ "
 STATUS = "echo $?"
 
@@ -155,16 +153,3 @@ def matches(shown: tuple[str, ...], output: str) -> bool:
     got = "\n".join(line.rstrip() for line in output.splitlines()).strip()
     pattern = ".*?".join(map(re.escape, wanted.split("...")))
     return re.fullmatch(pattern, got, re.DOTALL) is not None
-
-
-def links(page: str) -> list[str]:
-    """Return where a page's links lead, blocks not counted."""
-    text = re.sub(r"^(`{3,}).*?^\1\s*$", "", read(page), flags=re.DOTALL | re.MULTILINE)
-    return [*LINK.findall(text), *SOURCE.findall(text)]
-
-
-def anchors(page: str) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    text = re.sub(r"^(`{3,}).*?^\1\s*$", "", read(page), flags=re.DOTALL | re.MULTILINE)
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}

@@ -14,22 +14,21 @@ the system's own switch or a process that it did not start. Facts that shape it
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
+import socket
 import subprocess
 import tempfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from tests.support import hugepages
 from tests.support.child import Child, RigError, tail, wait_for
 from tests.support.need import find
 from tests.support.netns import Netns
+from tests.support.switchview import SwitchView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SOCKET_MIB = 256  # buffers for one MTU up to 2,000 beside the default one
@@ -37,24 +36,11 @@ JUMBO_MIB = 352  # for one of 9,000
 HUGEPAGE_MIB = 2
 SPARE_PAGES = 4
 START_SECONDS = 30.0
-VSCTL_SECONDS = 20
 # hides directories, then becomes vswitchd: the pid stays the one we started
 HIDE_AND_RUN = 'while [ "$1" != -- ]; do mount -t tmpfs hidden "$1"; shift; done; shift; exec "$@"'
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counters:
-    """Packets at a port, as the switch counts them: `received` came from the application.
-
-    None: OVS 3.1 does not count at dpdkvhostuser (server) ports.
-    """
-
-    received: int | None
-    sent: int | None
-    dropped: int | None
-
-
-class Switch:
+class Switch(SwitchView):
     """One switch, from `start` to `stop`; also a context manager.
 
     `dpdk=False` starts the same daemons without DPDK (50 ms): it has no vhost
@@ -138,7 +124,7 @@ class Switch:
             self._path("ovsdb-server.out"),
             env=self.env,
         )
-        self._wait_for(self._ovsdb, "ovsdb-server", lambda: os.path.exists(self.socket))
+        self._wait_for(self._ovsdb, "ovsdb-server", self._listens)
 
     def restart_vswitchd(self) -> None:
         """Start vswitchd, after a crash too, and wait until it has applied the whole database."""
@@ -182,92 +168,6 @@ class Switch:
         """Vswitchd's pid."""
         return self._living(self._vswitchd).pid
 
-    # --- what is in it ------------------------------------------------------
-
-    @property
-    def socket(self) -> str:
-        """The database's socket."""
-        return self._path("db.sock")
-
-    @property
-    def remote(self) -> str:
-        """The database as a netconf's `socket_file` names it."""
-        return f"unix:{self.socket}"
-
-    @property
-    def sockets(self) -> str:
-        """The directory in which vswitchd makes the sockets of dpdkvhostuser ports."""
-        return os.path.join(self.directory, self.vhost_sock_dir).rstrip("/")
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment in which the Open vSwitch programs speak to this switch."""
-        own = dict.fromkeys(("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR"), self.directory)
-        return {**os.environ, **own}
-
-    def vsctl(self, *arguments: str) -> str:
-        """Run ovs-vsctl and return its output. Raises RigError when it fails."""
-        command = ["ovs-vsctl", f"--db={self.remote}", f"--timeout={VSCTL_SECONDS}", *arguments]
-        return self._run(command).strip()
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return every row of a table: maps as dicts, uuids as strings, sets as lists (of one: its value)."""
-        answer = json.loads(self.vsctl("--no-wait", "--format=json", "list", table))
-        return [dict(zip(answer["headings"], map(_plain, row), strict=True)) for row in answer["data"]]
-
-    def row(self, table: str, name: str) -> dict[str, Any]:
-        """Return the row of that name. Raises RigError where there is none."""
-        for row in self.rows(table):
-            if row["name"] == name:
-                return row
-        raise RigError(f"no {table} {name}: there are {[r['name'] for r in self.rows(table)]}")
-
-    def bridges(self) -> set[str]:
-        """Return the names of the bridges."""
-        return set(self.vsctl("--no-wait", "list-br").split())
-
-    def ports(self, bridge: str = "") -> set[str]:
-        """Return the names of the ports of one bridge or of all, the bridges' own ones not counted."""
-        names = [bridge] if bridge else self.bridges()
-        return {port for name in names for port in self.vsctl("--no-wait", "list-ports", name).split()}
-
-    def add_bridge(self, name: str) -> None:
-        """Make a bridge as an administrator does, with the netdev datapath."""
-        self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, "datapath_type=netdev")
-
-    def add_port(self, bridge: str, name: str, kind: str = "dpdkvhostuserclient", path: str = "") -> None:
-        """Make a port as an administrator does, and wait for vswitchd."""
-        options = [f"options:vhost-server-path={path}"] if path else []
-        self.vsctl("add-port", bridge, name, "--", "set", "Interface", name, f"type={kind}", *options)
-
-    def counters(self, port: str) -> Counters:
-        """Return a port's counters at this moment (the database's copy is up to 5 s old)."""
-        bridge = self.vsctl("--no-wait", "port-to-br", port)
-        number = self.row("Interface", port)["ofport"]
-        told = self._run(["ovs-ofctl", "dump-ports", bridge, str(number)])
-        received, sent = (
-            re.search(rf"{way} pkts=(\d+|\?).*?drop=(\d+|\?)", told, re.DOTALL) for way in ("rx", "tx")
-        )
-        if received is None or sent is None:
-            raise RigError(f"ovs-ofctl dump-ports {bridge} {number}: {told}")
-        values = [int(v) if v.isdecimal() else None for v in (*received.groups(), *sent.groups())]
-        dropped = None if values[1] is None or values[3] is None else values[1] + values[3]
-        return Counters(received=values[0], sent=values[2], dropped=dropped)
-
-    def packets(self, bridge: str) -> dict[int, tuple[int, int]]:
-        """Return how many packets each client port of a bridge has taken and given, by OpenFlow number."""
-        told = self._run(["ovs-ofctl", "dump-ports", bridge])
-        found = re.findall(r"port +(\d+): rx pkts=(\d+),.*\n +tx pkts=(\d+),", told)
-        return {int(number): (int(received), int(sent)) for number, received, sent in found}
-
-    def send(self, bridge: str, number: int, frame: bytes) -> None:
-        """Give one frame to the port of that OpenFlow number, past all flows."""
-        self._run(["ovs-ofctl", "packet-out", bridge, "CONTROLLER", f"output:{number}", frame.hex()])
-
-    def connected(self, port: str) -> bool:
-        """Tell whether an application is on the port's socket."""
-        return bool(self.row("Interface", port)["link_state"] == "up")
-
     def clean(self) -> None:
         """Take every bridge away, bring dead or hung daemons back: a switch for the next test."""
         if self._vswitchd is not None:
@@ -278,15 +178,10 @@ class Switch:
             self.restart_vswitchd()
         for bridge in self.bridges():
             self.vsctl("--if-exists", "del-br", bridge)
-
-    def log(self, lines: int = 30) -> str:
-        """Return the end of vswitchd's log."""
-        return tail(self._path("ovs-vswitchd.log"), lines)
+        for path in self.vhost_sockets():
+            os.unlink(path)  # vswitchd forgot it when it was killed
 
     # --- inside -------------------------------------------------------------
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.directory, name)
 
     def _common(self, daemon: str) -> list[str]:
         options = ["--pidfile", f"--log-file={self._path(daemon + '.log')}", "-vconsole:off", "--no-chdir"]
@@ -309,11 +204,13 @@ class Switch:
             options["vhost-sock-dir"] = self.vhost_sock_dir
         return [f"other_config:{key}={value}" for key, value in options.items()]
 
+    def _listens(self) -> bool:
+        """Tell whether the database server accepts: it binds its socket before it listens."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
+
     def _settled(self) -> bool:
         """Tell whether vswitchd has applied what the database says, in this life of it."""
-        return self._living(self._vswitchd).alive() and self._applied()
-
-    def _applied(self) -> bool:
         mark = f"external_ids:rig-ready={self._starts}"
         try:
             self.vsctl("--timeout=2", "set", "Open_vSwitch", ".", mark)
@@ -321,11 +218,11 @@ class Switch:
             return False
         return True
 
-    def _wait_for(self, daemon: Child, name: str, ready: Any) -> None:  # noqa: ANN401
+    def _wait_for(self, daemon: Child, name: str, ready: Callable[[], bool]) -> None:
         def look() -> bool:
             if not daemon.alive():
                 raise RigError(f"{name} ended:\n{daemon.tail()}\n{tail(self._path(name + '.log'))}")
-            return bool(ready())
+            return ready()
 
         wait_for(f"{name} is ready", look, START_SECONDS, proof=lambda: tail(self._path(name + ".log")))
 
@@ -347,12 +244,6 @@ class Switch:
             os.symlink(self._program("ovs-vswitchd-dpdk" if self.dpdk else "ovs-vswitchd"), link)
         return link
 
-    def _run(self, command: Sequence[str]) -> str:
-        done = subprocess.run(command, env=self.env, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise RigError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
-
     def __enter__(self) -> Self:
         """Start it."""
         return self.start()
@@ -360,15 +251,3 @@ class Switch:
     def __exit__(self, *_: object) -> None:
         """Stop it."""
         self.stop()
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  a column of any type (RFC 7047, 5.1)
-    if isinstance(value, list) and len(value) == 2:
-        kind, content = value
-        if kind == "set":
-            return [_plain(item) for item in content]
-        if kind == "map":
-            return {key: _plain(item) for key, item in content}
-        if kind == "uuid":
-            return content
-    return value

@@ -25,7 +25,7 @@ TENANTS = {
     "another database": base(socket_file="tcp:192.0.2.1:6640"),
     "another database's socket": base(socket_file="/tmp/db.sock"),  # noqa: S108  a path like any other
     "a log file": base(logFile="/etc/passwd"),
-    "a kubeconfig": base(kubeconfig="/root/.kube/config"),
+    "a kubeconfig": base(kubeconfig="/srv/kube/config"),
     "a device-info file": base(runtimeConfig={"CNIDeviceInfoFile": "/etc/passwd"}),
     "a device-info file below the usual place": base(
         runtimeConfig={"CNIDeviceInfoFile": "/var/run/k8s.cni.cncf.io/devinfo/cni/../../x"},

@@ -2,8 +2,8 @@
 
 Reads only. Tolerates that no application is connected (link down, MTU 0):
 CHECK may run right after ADD. In server mode a restart of vswitchd makes a new
-socket; the link in the container's directory then leads to the dead one, and
-only the inode shows it.
+socket; the one in the container's directory then is dead, and only its missing
+listener shows it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cni_userspace.engines.ovs_dpdk import marks, rows
 from cni_userspace.engines.ovs_dpdk.planning import CLIENT_TYPE
 from cni_userspace.engines.ovs_dpdk.remove import FLOWS
 from cni_userspace.errors import PluginError
-from cni_userspace.host import dirfd
+from cni_userspace.host import dirfd, vswitchd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
 
 TYPE_CHECKING = False
@@ -140,6 +140,8 @@ def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) ->
     error = (atoms(interface["error"]) or [""])[0]
     if ofport <= 0:
         yield f"ovs-vswitchd does not serve the port {plan['port']}: {error or 'it has no ofport'}"
+    elif plan.get("ofport_request") not in (None, ofport):
+        yield _differs("ofport", ofport, plan["ofport_request"])
 
 
 def _scalar(what: str, value: Any, wanted: object) -> Iterator[str]:  # noqa: ANN401  OVSDB's notation
@@ -170,19 +172,27 @@ def _qos(plan: Mapping[str, Any], port: Mapping[str, Any], qos: Sequence[Mapping
 def _paths(plan: Mapping[str, Any]) -> Iterator[str]:
     path = plan["directory"]
     try:
-        directory = dirfd.open_directory(path)
+        directory = dirfd.open_container(path)
     except FileNotFoundError:
         yield f"the directory {path} does not exist"
         return
     with directory:
-        if plan.get("directory_id") and directory.identity != plan["directory_id"]:
-            yield f"the directory {path} is another one than ADD made"
-        if plan.get("own_directory"):
-            yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
-        if plan.get("link"):
-            yield from _short_link(plan)
+        faults = list(_directory(plan, directory))
+        yield from faults
         if plan["interface_type"] != CLIENT_TYPE:
             yield from _socket(plan, directory)
+        elif not faults:
+            yield from _reachable(plan)
+
+
+def _directory(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str]:
+    path = plan["directory"]
+    if plan.get("directory_id") and directory.identity != plan["directory_id"]:
+        yield f"the directory {path} is another one than ADD made"
+    if plan.get("own_directory"):
+        yield from _access(plan.get("directory_access"), os.fstat(directory.fd), path)
+    if os.path.dirname(plan["switch_path"]) == plan.get("link"):
+        yield from _short_link(plan)
 
 
 def _access(wanted: Sequence[int] | None, found: os.stat_result, path: str) -> Iterator[str]:
@@ -192,6 +202,14 @@ def _access(wanted: Sequence[int] | None, found: os.stat_result, path: str) -> I
         if value != made:
             shown = (oct(value), oct(made)) if name == "mode" else (value, made)
             yield _differs(f"{name} of {path}", *shown)
+
+
+def _reachable(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Ask anew what ADD asked: vswitchd may run as another user now, a directory above have another mode."""
+    folder = os.path.dirname(plan["switch_path"])
+    obstacle = vswitchd.obstacle(plan["rundir"], folder, plan.get("directory_id", ""))
+    if obstacle:
+        yield f"ovs-vswitchd cannot reach {plan['switch_path']}: {obstacle}"
 
 
 def _short_link(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -210,9 +228,9 @@ def _socket(plan: Mapping[str, Any], directory: dirfd.Directory) -> Iterator[str
     if dirfd.kind(directory, name) != "socket":
         yield f"the socket {path} does not exist"
         return
-    with dirfd.open_directory(os.path.dirname(plan["switch_path"])) as sockets:
-        switch = dirfd.identity(sockets, os.path.basename(plan["switch_path"]))
-    if dirfd.identity(directory, name) != switch or not dirfd.has_listener(directory, name):
+    if not plan.get("in_place") and dirfd.identity(directory, name) != plan.get("socket_id"):
+        yield f"the socket {path} is another one than the switch made"
+    elif not dirfd.has_listener(directory, name):
         yield (
             f"the socket {path} is dead: ovs-vswitchd ended since it made it, "
             "and the container must be started anew (with dpdkvhostuserclient it reconnects by itself)"

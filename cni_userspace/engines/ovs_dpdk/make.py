@@ -61,6 +61,7 @@ def _container_directory(plan: Plan, base: dirfd.Directory, undo: Undo) -> dirfd
     name = os.path.basename(plan.directory)
     access = dirfd.Access(uid=plan.uid, gid=plan.gid, mode=0o755 if plan.dir_mode is None else plan.dir_mode)
     directory, made = dirfd.make_directory(base, name, access)
+    directory_id = ""
     if made:
         undo.add(f"directory {plan.directory}", lambda: remove.directory(plan.directory, directory_id))
     directory_id = directory.identity
@@ -81,7 +82,7 @@ def _application_makes(
 ) -> dict[str, object]:
     """Client type: the switch connects to the socket that the application makes."""
     _clear_stale(directory, plan.socket_name)
-    if plan.link:
+    if os.path.dirname(plan.switch_path) == plan.link:
         _link(plan, undo)
     _reachable(plan, directory)
     row = _place(plan, undo, deadline)
@@ -102,6 +103,17 @@ def _clear_stale(directory: dirfd.Directory, name: str) -> None:
         dirfd.unlink(directory, name)
 
 
+def _refuse_taken(directory: dirfd.Directory, name: str) -> None:
+    """Refuse a name under which the switch's socket cannot stand."""
+    found = dirfd.kind(directory, name)
+    if found:
+        raise ConflictError(
+            "the socket's name is taken",
+            details=f"{directory.path}/{name}: "
+            + ("a program listens there" if found == "socket" else "it is no socket"),
+        )
+
+
 def _link(plan: Plan, undo: Undo) -> None:
     """Link the container's directory under a short name."""
     with dirfd.open_directory(os.path.dirname(plan.link), create=True) as links:
@@ -119,11 +131,8 @@ def _link(plan: Plan, undo: Undo) -> None:
 
 
 def _reachable(plan: Plan, directory: dirfd.Directory) -> None:
-    """Refuse a path that vswitchd, where its process is visible, cannot walk."""
-    pid = vswitchd.find(plan.rundir) if plan.rundir else None
-    if pid is None:
-        return
-    obstacle = vswitchd.obstacle(pid, os.path.dirname(plan.switch_path), directory.identity)
+    """Refuse a path that vswitchd cannot walk."""
+    obstacle = vswitchd.obstacle(plan.rundir, os.path.dirname(plan.switch_path), directory.identity)
     if obstacle:
         raise UnreachableError(
             "ovs-vswitchd cannot reach the socket's directory, so the port would never connect",
@@ -136,7 +145,7 @@ def _reachable(plan: Plan, directory: dirfd.Directory) -> None:
 def _switch_makes(
     plan: Plan, directory: dirfd.Directory, undo: Undo, deadline: Deadline
 ) -> dict[str, object]:
-    """Server type: the switch makes the socket, and we link it into the container's directory."""
+    """Server type: the switch makes the socket, and we move it into the container's directory."""
     with dirfd.open_directory(os.path.dirname(plan.switch_path)) as sockets:
         if not plan.in_place and os.fstat(sockets.fd).st_dev != os.fstat(directory.fd).st_dev:
             raise InputOutputError(
@@ -146,7 +155,9 @@ def _switch_makes(
             )
         if not plan.in_place:
             _clear_stale(directory, plan.socket_name)
+            _refuse_taken(directory, plan.socket_name)
         _clear_stale(sockets, plan.port)
+        _refuse_taken(sockets, plan.port)
         row = _place(plan, undo, deadline)
         _open_to_container(plan, sockets)
         if not plan.in_place:
@@ -182,6 +193,13 @@ def _open_to_container(plan: Plan, sockets: dirfd.Directory) -> None:
 
 
 def _share(plan: Plan, sockets: dirfd.Directory, directory: dirfd.Directory, undo: Undo) -> None:
+    """Move the socket into the container's directory.
+
+    Its own name does not stay in the switch's: there, a crash would leave it,
+    and a vswitchd that finds it cannot bind the port's socket, now or later
+    (OVS 3.1.0, DPDK 22.11: it then closes descriptors that it uses elsewhere,
+    each time it looks at that port). vswitchd does not miss it.
+    """
     try:
         os.link(
             plan.port, plan.socket_name, src_dir_fd=sockets.fd, dst_dir_fd=directory.fd, follow_symlinks=False
@@ -194,3 +212,4 @@ def _share(plan: Plan, sockets: dirfd.Directory, directory: dirfd.Directory, und
         ) from None
     wanted = dirfd.identity(directory, plan.socket_name)
     undo.add(f"socket {plan.socket_name}", lambda: remove.socket(plan.directory, plan.socket_name, wanted))
+    dirfd.unlink(sockets, plan.port)

@@ -64,7 +64,7 @@ class Plan(Value):
     own_directory: bool
     socket_name: str
     switch_path: str  # the socket as vswitchd names it
-    link: str = ""  # short link to the directory, "" where none is needed
+    link: str = ""  # the directory's short link; made by those whose `switch_path` leads through it
     in_place: bool = False  # server mode: the socket stays where vswitchd made it
     container_socket: str  # the socket as the container sees it
     mac: str
@@ -152,15 +152,14 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
             hint="ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2 (for all bridges, then restart "
             "ovs-vswitchd), or leave `cvlans` out",
         )
-    port, socket = _names(request, options)
     server_type = options.interface_type != CLIENT_TYPE
+    port, socket = _names(request, options, salt=facts.attempt if server_type else "")
     in_place = server_type and facts.base == facts.socket_dir
     directory = facts.base if in_place else f"{facts.base}/{naming.directory_name(request.container_id)}"
     if in_place:
         socket = port
-    switch_path, link = f"{facts.socket_dir}/{port}", ""
-    if not server_type:
-        switch_path, link = _short(directory, socket, node.link_dir)
+    link = "" if in_place else f"{node.link_dir}/{naming.link_name(directory)}"
+    switch_path = f"{facts.socket_dir}/{port}" if server_type else _short(directory, socket, link)
     _fits(switch_path)
     inside = conf.container_path or directory
     return Plan(
@@ -197,22 +196,25 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
     )
 
 
-def _names(request: Request, options: OvsConf) -> tuple[str, str]:
-    """Return the port's and the socket's names; Intel's dialect keeps Intel's."""
+def _names(request: Request, options: OvsConf, *, salt: str) -> tuple[str, str]:
+    """Return the port's and the socket's names; Intel's dialect keeps Intel's.
+
+    In server mode the port's name is that of the switch's socket, and `salt`
+    makes it new each time: a path that vswitchd once failed to bind, as it does
+    after a crash, fails until its next restart, and closes descriptors that it
+    uses for other things (OVS 3.1.0 with DPDK 22.11).
+    """
     if options.intel_names:
         both = f"{request.container_id[:12]}-{request.ifname}"
         port = options.port_name or naming.fitted_port_name(both)
         return port, options.socket_name or both
-    port = options.port_name or naming.port_name(request.container_id, request.ifname)
+    port = options.port_name or naming.port_name(request.container_id, request.ifname, salt)
     return port, options.socket_name or request.ifname
 
 
-def _short(directory: str, socket: str, link_dir: str) -> tuple[str, str]:
+def _short(directory: str, socket: str, link: str) -> str:
     path = f"{directory}/{socket}"
-    if len(path.encode()) <= SUN_PATH:
-        return path, ""
-    link = f"{link_dir}/{naming.link_name(directory)}"
-    return f"{link}/{socket}", link
+    return path if len(path.encode()) <= SUN_PATH else f"{link}/{socket}"
 
 
 def _fits(path: str) -> None:

@@ -94,6 +94,13 @@ def _read_back(plan: Plan, database: Ovsdb) -> int:
     row: dict[str, Any] = found["rows"][0] if found["rows"] else {"ofport": ["set", []], "error": ["set", []]}
     ofport = (atoms(row["ofport"]) or [0])[0]
     words = (atoms(row["error"]) or [""])[0]
+    if ofport > 0 and plan.ofport_request not in (None, ofport):
+        raise ConflictError(
+            "the OpenFlow port number is taken",
+            details=f"ofport_request = {plan.ofport_request} on {plan.bridge}; ovs-vswitchd gave {ofport}",
+            hint="flows that name the number would meet another port; ovs-vswitchd counts from 1 itself, "
+            "so ask for a high number",
+        )
     if ofport > 0:
         return int(ofport)
     if words or ofport:

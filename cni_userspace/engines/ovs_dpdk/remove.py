@@ -19,7 +19,7 @@ from cni_userspace.host.ovsdb import Ovsdb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from cni_userspace.attach.store import Key
@@ -29,16 +29,18 @@ FLOWS = ("anti_spoofing", "segment", "peer_port")  # an attachment with one of t
 
 
 def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
-    """Remove the port, then the socket; return what would not go."""
+    """Remove the port, and the sockets of both ends; return what would not go."""
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        (f"socket {plan.get('switch_path', '')}", lambda: _stale_socket(plan)),
+        (f"port {plan.get('port', '')}", lambda: _port(plan, key, deadline)),
+        (f"socket {plan.get('socket_name', '')}", lambda: _socket(plan)),
+    )
     failures = []
-    try:
-        _port(plan, key, deadline)
-    except (PluginError, OSError) as error:
-        failures.append(f"port {plan.get('port', '')}: {describe(error)}")
-    try:
-        _socket(plan)
-    except (PluginError, OSError) as error:
-        failures.append(f"socket {plan.get('socket_name', '')}: {describe(error)}")
+    for what, step in steps:
+        try:
+            step()
+        except (PluginError, OSError) as error:
+            failures.append(f"{what}: {describe(error)}")
     return failures
 
 
@@ -54,10 +56,10 @@ def _port(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> None:
 
 
 def _socket(plan: Mapping[str, Any]) -> None:
-    """Remove the socket's name from the container's directory.
+    """Remove the socket from the container's directory.
 
     In client mode it is the application's file under the name that is ours; in
-    server mode it is our link, and the switch removes its own file itself.
+    server mode it is the switch's, which ADD moved there.
     """
     directory, name = plan.get("directory"), plan.get("socket_name")
     if not directory or not name or plan.get("in_place"):
@@ -66,10 +68,29 @@ def _socket(plan: Mapping[str, Any]) -> None:
     socket(directory, name, wanted)
 
 
+def _stale_socket(plan: Mapping[str, Any]) -> None:
+    """Server mode: remove the switch's own socket where a crash keeps vswitchd from doing it.
+
+    A living one closes and removes it with the port. Done while the row still
+    keeps others from the port's name.
+    """
+    path = plan.get("switch_path")
+    if plan.get("interface_type") == CLIENT_TYPE or not path:
+        return
+    try:
+        opened = dirfd.open_directory(os.path.dirname(path))
+    except FileNotFoundError:
+        return
+    with opened:
+        name = os.path.basename(path)
+        if dirfd.kind(opened, name) == "socket" and not dirfd.has_listener(opened, name):
+            dirfd.unlink(opened, name)
+
+
 def socket(directory: str, name: str, wanted: str) -> None:
     """Remove a socket under a name; with `wanted` only that very one. A missing one is success."""
     try:
-        opened = dirfd.open_directory(directory)
+        opened = dirfd.open_container(directory)
     except FileNotFoundError:
         return
     with opened:
@@ -79,7 +100,11 @@ def socket(directory: str, name: str, wanted: str) -> None:
 
 
 def clean_directory(plan: Mapping[str, Any], *, last: bool) -> list[str]:
-    """After the last attachment: remove the short link, and the directory if it is ours."""
+    """After the last attachment: remove the short link, and the directory if it is ours.
+
+    The link goes whoever made it: of two interfaces in one directory the longer
+    name may need one and the shorter not.
+    """
     if not last or not plan.get("directory"):
         return []
     failures = []
