@@ -31,7 +31,7 @@ NODE_COMMANDS = {  # the module in cni_userspace.node, and what is said of it
     "list": ("listing", "list every attachment of this node"),
     "show": ("show", "show everything about one attachment"),
     "topology": ("topology", "draw bridges, ports, wires and attachments"),
-    "reconcile": ("reconcile", "restore flows that the switch lost, once or whenever it changes"),
+    "reconcile": ("reconcile", "restore flows that the switch lost"),
     "gc": ("gc", "list (and with --yes remove) what no runtime asks for any more"),
 }
 
