@@ -128,7 +128,8 @@ def _make(
     undo: Undo,
 ) -> Result:
     addresses = _addresses(call, undo)
-    attached = call.engine.attach(plan, undo, call.deadline.within(call.conf.timeout))
+    ips = tuple(ip.address for ip in addresses.ips)
+    attached = call.engine.attach(plan, undo, call.deadline.within(call.conf.timeout), ips)
     result = merge(None, _result(call, attached, addresses))
     finished = record.replace(
         state=ATTACHED,

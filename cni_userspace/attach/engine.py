@@ -81,8 +81,17 @@ if TYPE_CHECKING:
             where ADD cannot work.
             """
 
-        def attach(self, plan: Any, undo: Undo, deadline: Deadline) -> Attached:  # noqa: ANN401  its own plan
-            """Make what was planned; each effect registers its undo as it succeeds."""
+        def attach(
+            self,
+            plan: Any,  # noqa: ANN401  its own plan
+            undo: Undo,
+            deadline: Deadline,
+            addresses: Sequence[str],
+        ) -> Attached:
+            """Make what was planned; each effect registers its undo as it succeeds.
+
+            `addresses` are those that IPAM has assigned, with prefix lengths.
+            """
 
         def detach(self, plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
             """Take away all that can be; return what would not go. A repeat is success."""

@@ -68,3 +68,10 @@ def stable_mac(container_id: str, ifname: str) -> str:
     raw = blake2b(SEPARATOR.join((container_id, ifname)).encode(), digest_size=6, person=b"mac").digest()
     first = (raw[0] & 0xFC) | 0x02
     return ":".join(f"{byte:02x}" for byte in (first, *raw[1:]))
+
+
+def cookie(network: str, container_id: str, ifname: str) -> int:
+    """Return 63 bits that mark an attachment's flows: never 0, nor the all ones that OpenFlow reserves."""
+    identity = SEPARATOR.join((network, container_id, ifname)).encode("utf-8", "surrogateescape")
+    raw = blake2b(identity, digest_size=8, person=b"cookie").digest()
+    return (int.from_bytes(raw, "big") >> 1) | 1

@@ -54,6 +54,7 @@ class Getter:
         self.asked: dict[str, str] = {}  # folded -> as documented: what a did-you-mean may offer
         self.own: set[str] = set()  # folded keys that count in the first source only
         self.node: Source = {}  # the node file's source: its keys are judged where it is loaded
+        self.args: Mapping[str, str] = {}  # CNI_ARGS, for what an engine reads from there
 
     def find(self, key: str, *, own: bool = False) -> tuple[str, Any]:
         """Return (path, value) of a key, or ("", MISSING). `own`: not from the sources behind."""

@@ -47,13 +47,19 @@ SRIOV_KEYS = ("pfonly", "master")
 OVS_KEYS = (
     "bridge",
     "createbridge",
+    "cvlans",
     "deletebridge",
     "interface_type",
     "ofport_request",
+    "ovnport",
+    "peerport",
     "portname",
+    "segment",
     "socketname",
     "socket_file",
     "trunk",
+    "vlanmode",
+    "wiring",
 )
 DEFAULT_SHARED_DIR = "/run/cni-userspace"
 DEFAULT_TIMEOUT = 10
@@ -140,6 +146,7 @@ def _read(
     top = fold(config, "$", problems)
     version = _version(top)
     getter, used, path = _sources(top, node, problems)
+    getter.args = args
     engine, options = _options(getter, top, engine_parser, strict=strict)
     fields = _identity(getter, version)
     raw = dict(config)

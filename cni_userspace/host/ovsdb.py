@@ -143,6 +143,18 @@ class Ovsdb:
             raise self._lost("what it says of its configuration cannot be read") from None
         return results[: len(operations)]
 
+    def lock(self, name: str) -> None:
+        """Wait for the server's lock of that name; it is held until the connection ends (RFC 7047, 4.1.8).
+
+        The server frees the lock of a client that dies. `name` is an <id>:
+        letters, digits and underscores. Raises TimeoutError.
+        """
+        answer = self._reply(self._send("lock", [name]))
+        held = bool(answer["result"].get("locked"))
+        while not held:
+            message = self._receive()
+            held = message.get("method") == "locked" and message["params"] == [name]
+
     def _send(self, method: str, params: list[Any]) -> int:
         self._next_id += 1
         self._write({"method": method, "params": params, "id": self._next_id})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from cni_userspace.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 DESCRIPTION = """\
 A CNI plugin for userspace networks. Container runtimes call it with
@@ -26,6 +28,13 @@ CNI_COMMAND set; the commands below are for people."""
 EPILOG = """\
 By hand, an attachment is made with cnitool: see docs/tutorial.
 Exit codes: 0 success, 1 the command failed, 2 wrong usage."""
+NODE_COMMANDS = {  # the module in cni_userspace.node, and what is said of it
+    "list": ("listing", "list every attachment of this node"),
+    "show": ("show", "show everything about one attachment"),
+    "topology": ("topology", "draw bridges, ports, wires and attachments"),
+    "reconcile": ("reconcile", "restore flows that the switch lost"),
+    "gc": ("gc", "list (and with --yes remove) what no runtime asks for any more"),
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,10 +84,8 @@ def _drop_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.command == "gc":
-        from cni_userspace.node import gc
-
-        return gc.run(options, nodefile.load(os.environ))
+    if options.command in NODE_COMMANDS:
+        return _module(options.command).run(options, nodefile.load(os.environ))  # type: ignore[no-any-return]
     from cni_userspace.node import validate
 
     if options.command == "schema":
@@ -100,8 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     checker.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
     printer = commands.add_parser("schema", help="print the JSON Schema of the network configuration")
     printer.add_argument("--node-file", action="store_true", help="that of the node file instead")
-    gc = commands.add_parser("gc", help="list (and with --yes remove) what no runtime asks for any more")
-    from cni_userspace.node.gc import arguments
-
-    arguments(gc)
+    for name, (_, told) in NODE_COMMANDS.items():
+        _module(name).arguments(commands.add_parser(name, help=told))
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    """Return the module of a command about this node: it declares `arguments` and does `run`."""
+    return import_module(f"cni_userspace.node.{NODE_COMMANDS[command][0]}")

@@ -111,6 +111,16 @@ class SwitchView:
         dropped = None if values[1] is None or values[3] is None else values[1] + values[3]
         return Counters(received=values[0], sent=values[2], dropped=dropped)
 
+    def packets(self, bridge: str) -> dict[int, tuple[int, int]]:
+        """Return how many packets each client port of a bridge has taken and given, by OpenFlow number."""
+        told = self._run(["ovs-ofctl", "dump-ports", bridge])
+        found = re.findall(r"port +(\d+): rx pkts=(\d+),.*\n +tx pkts=(\d+),", told)
+        return {int(number): (int(received), int(sent)) for number, received, sent in found}
+
+    def send(self, bridge: str, number: int, frame: bytes) -> None:
+        """Give one frame to the port of that OpenFlow number, past all flows."""
+        self._run(["ovs-ofctl", "packet-out", bridge, "CONTROLLER", f"output:{number}", frame.hex()])
+
     def connected(self, port: str) -> bool:
         """Tell whether an application is on the port's socket."""
         return bool(self.row("Interface", port)["link_state"] == "up")

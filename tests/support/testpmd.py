@@ -21,7 +21,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from tests.support.child import Child, RigError, wait_for
 
@@ -37,7 +37,17 @@ END_SECONDS = 5.0
 T = TypeVar("T")
 READY = "testpmd>"
 DONE = "\nDone."
-STATS = r"NIC statistics for port {port} .*?RX-packets:\s*(\d+).*?TX-packets:\s*(\d+)"
+STATS = (
+    r"NIC statistics for port {port} .*?RX-packets:\s*(\d+)\D+\d+\s*RX-bytes:\s*(\d+)"
+    r".*?TX-packets:\s*(\d+)\D+\d+\s*TX-bytes:\s*(\d+)"
+)
+
+
+class Device(Protocol):
+    """Something that testpmd makes one of its ports of."""
+
+    def vdev(self, number: int) -> str:
+        """Render it as EAL's --vdev takes it; no two devices have one number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +67,12 @@ class Vhost:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """Packets of one port of testpmd."""
+    """Packets of one port of testpmd, and their bytes."""
 
     received: int
     sent: int
+    received_bytes: int
+    sent_bytes: int
 
 
 class Testpmd:
@@ -68,18 +80,20 @@ class Testpmd:
 
     `mode` is its forwarding mode: txonly, rxonly, io, mac, 5tswap. `log` is a
     file in a directory of the caller's. In txonly the packets go to `peer`.
+    `options` are testpmd's own, beside those that are always given.
     """
 
     __test__ = False  # the name is the program's; pytest would collect it
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one property of a run
         self,
-        sockets: Sequence[Vhost],
+        sockets: Sequence[Device],
         mode: str,
         log: str,
         *,
         peer: str = "",
         netns: Netns | None = None,
+        options: Sequence[str] = ("--total-num-mbufs=2048",),
     ) -> None:
         """Choose; nothing is started yet."""
         self.sockets = tuple(sockets)
@@ -87,6 +101,7 @@ class Testpmd:
         self._log = log
         self._peer = peer
         self._netns = netns
+        self._options = tuple(options)
         self._child: Child | None = None
         self._asked = itertools.count()
 
@@ -99,15 +114,28 @@ class Testpmd:
             *["stdbuf", "--output=L", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"],
             *["--no-huge", "-m", str(MEMORY_MIB), "--no-pci"],
             *[f"--file-prefix=us-{secrets.token_hex(4)}", *vdevs, "--", "--interactive", "--auto-start"],
-            *[f"--forward-mode={self.mode}", "--total-num-mbufs=2048", *peers],
+            *[f"--forward-mode={self.mode}", *self._options, *peers],
         ]
         return self._netns.command(line) if self._netns is not None else line
 
     def start(self) -> Self:
         """Start it and wait until it forwards. Raises RigError with its output."""
-        self._child = Child(self.command(), self._log, talk=True)
-        self._wait("ready", lambda: READY in self._output(), START_SECONDS)
+        self.launch()
+        self.await_ready()
         return self
+
+    def launch(self) -> None:
+        """Start it; several that wait for their switch wait together."""
+        self._child = Child(self.command(), self._log, talk=True)
+
+    def await_ready(self) -> None:
+        """Wait until it forwards: as a socket's server it first waits for the switch. Raises RigError."""
+        self._wait("ready", lambda: READY in self._output(), START_SECONDS)
+
+    def tell(self, *lines: str) -> None:
+        """Give it commands of its prompt; they are obeyed in order, and not waited for."""
+        for line in lines:
+            self._living().say(line)
 
     def stats(self, port: int = 0) -> Stats:
         """Ask for a port's counters at this moment."""
@@ -116,7 +144,8 @@ class Testpmd:
         self._living().say(f"show port stats {port}")
         pattern = re.compile(STATS.format(port=port), re.DOTALL)
         found = self._wait(mark, lambda: pattern.search(self._output()[before:]), STATS_SECONDS)
-        return Stats(received=int(found.group(1)), sent=int(found.group(2)))
+        received, received_bytes, sent, sent_bytes = map(int, found.groups())
+        return Stats(received=received, sent=sent, received_bytes=received_bytes, sent_bytes=sent_bytes)
 
     def await_received(self, packets: int, seconds: float, port: int = 0) -> int:
         """Wait until a port has received that many; return how many. Raises RigError at the end."""

@@ -107,7 +107,7 @@ def test_vlans(vlan: int | None, trunk: tuple[int, ...], columns: dict[str, Any]
 
 
 def test_a_port_is_taken_out_of_whatever_bridge_holds_it() -> None:
-    (one, two) = rows.removal(["u1", "u2"])
+    (one, two) = rows.removal(["u1", "u2"], [])
     assert one == {
         "op": "mutate",
         "table": "Bridge",

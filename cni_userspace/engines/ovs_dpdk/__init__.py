@@ -48,11 +48,11 @@ def plan(
     return planning.plan(request, conf, node, facts)
 
 
-def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
-    """Make directory, port and socket."""
+def attach(plan: Plan, undo: Undo, deadline: Deadline, addresses: Sequence[str]) -> Attached:
+    """Make directory, flows, port and socket."""
     from cni_userspace.engines.ovs_dpdk.make import attach as do
 
-    return do(plan, undo, deadline)
+    return do(plan, undo, deadline, addresses)
 
 
 def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:

@@ -15,6 +15,8 @@ from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cni_userspace.cni.getter import Getter
 
 CLIENT = "dpdkvhostuserclient"
@@ -23,6 +25,11 @@ DEFAULT_BRIDGE = "br0"
 DEFAULT_SOCKET = "unix:/var/run/openvswitch/db.sock"
 VLANS = (0, 4094)
 TRUNK_KEYS = ("id", "minID", "maxID")
+RARE_KEYS = (  # read by `rare`, which a network without them does not load
+    *("vlanMode", "cvlans", "protected", "ingressPolicing", "egressShaping", "txRetriesMax"),
+    *("antiSpoofing", "wiring", "segment", "peerPort", "externalIds", "ovnPort"),
+)
+OWN_KEYS = ("externalIds", "ovnPort", "peerPort", "segment", "wiring")  # no setting of a node
 
 
 class OvsConf(Value):
@@ -44,6 +51,18 @@ class OvsConf(Value):
     group: str = ""
     dir_mode: int | None = None
     socket_mode: int | None = None  # server mode only
+    vlan_mode: str = ""  # "": what `vlan` and `trunk` make of it
+    cvlans: tuple[int, ...] = ()  # sorted inner VLAN ids
+    protected: bool = False
+    ingress_policing: tuple[int, int] | None = None  # rate in kbit/s, burst in kbit
+    egress_shaping: tuple[int, int] | None = None  # the same
+    tx_retries_max: int | None = None  # client mode only
+    external_ids: Mapping[str, str] = {}
+    ovn_port: str = ""
+    anti_spoofing: bool = False
+    wiring: str = "normal"  # or "none"; with a segment or a peer port it is neither
+    segment: str = ""
+    peer_port: str = ""
 
     BOUNDED = (  # what the node file may bound: kind in `allow`, key, field, built-in default
         ("bridges", "bridge", "bridge", DEFAULT_BRIDGE),
@@ -54,13 +73,13 @@ class OvsConf(Value):
 def parse_options(getter: Getter) -> OvsConf:
     """Read the engine's keys; mistakes go to the getter, and defaults take their place."""
     kind = getter.choice("interface_type", (CLIENT, SERVER), CLIENT)
-    return OvsConf(
+    conf = OvsConf(
         bridge=getter.text("bridge", DEFAULT_BRIDGE, check=forms.switch_name),
         create_bridge=getter.flag("createBridge", default=False),
         delete_bridge=getter.flag("deleteBridge", default=False),
         interface_type=kind,
         vlan=getter.integer("vlan", *VLANS),
-        trunk=_trunk(getter),
+        trunk=vlans(getter, "trunk"),
         mtu=getter.integer("mtu", 68, 65535),
         ofport_request=getter.integer("ofport_request", 1, 65279),
         socket_file=forms.plain_remote(getter.text("socket_file", DEFAULT_SOCKET, check=forms.remote)),
@@ -72,18 +91,37 @@ def parse_options(getter: Getter) -> OvsConf:
         dir_mode=_mode(getter, "dirMode"),
         socket_mode=_socket_mode(getter, kind),
     )
+    given = [getter.find(key, own=key in OWN_KEYS)[1] for key in RARE_KEYS]
+    if all(value is MISSING for value in given) and not ovn_argument(getter)[1]:
+        return conf
+    from cni_userspace.engines.ovs_dpdk import rare
+
+    return rare.read(getter, conf)
 
 
-def _trunk(getter: Getter) -> tuple[int, ...]:
+def ovn_argument(getter: Getter) -> tuple[str, object]:
+    """Return (path, value) of the logical port that CNI_ARGS or `args.cni` name, ("", "") where none does."""
+    for key, value in getter.args.items():
+        if key.lower() == "ovnport" and value:
+            return f"CNI_ARGS: {key}", value
+    _, args = getter.find("args", own=True)
+    cni = args.get("cni") if isinstance(args, dict) else None
+    for key, value in cni.items() if isinstance(cni, dict) else ():
+        if key.lower() == "ovnport" and value != "":
+            return f"$.args.cni.{key}", value
+    return "", ""
+
+
+def vlans(getter: Getter, key: str) -> tuple[int, ...]:
     """Return the sorted VLAN ids of ovs-cni's list of {id} and {minID, maxID}."""
-    vlans: set[int] = set()
-    path, given = getter.find("trunk")
-    entries = getter.items("trunk")
+    found: set[int] = set()
+    path, given = getter.find(key)
+    entries = getter.items(key)
     for where, entry in entries:
-        vlans.update(_vlans(where, entry, getter))
+        found.update(_vlans(where, entry, getter))
     if given is not MISSING and isinstance(given, list) and not entries:
-        getter.problems.add(path, given, "lists no VLAN; leave `trunk` out to carry all of them")
-    return tuple(sorted(vlans))
+        getter.problems.add(path, given, f"lists no VLAN; leave `{key}` out to carry all of them")
+    return tuple(sorted(found))
 
 
 def _vlans(where: str, entry: object, getter: Getter) -> range | tuple[int, ...]:

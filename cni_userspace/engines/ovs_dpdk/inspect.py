@@ -13,6 +13,7 @@ import os
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.ovs_dpdk import marks, rows
 from cni_userspace.engines.ovs_dpdk.conf import CLIENT
+from cni_userspace.engines.ovs_dpdk.remove import FLOWS
 from cni_userspace.errors import PluginError
 from cni_userspace.host import dirfd, vswitchd
 from cni_userspace.host.ovsdb import Ovsdb, atoms, mapping
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from cni_userspace.attach.store import Key
     from cni_userspace.host.deadline import Deadline
 
-PORT_COLUMNS = ["_uuid", "tag", "trunks", "vlan_mode", "external_ids"]
+PORT_COLUMNS = ["_uuid", "tag", "trunks", "vlan_mode", "cvlans", "protected", "qos", "external_ids"]
+QOS_COLUMNS = ["_uuid", "type", "other_config"]
 INTERFACE_COLUMNS = [
     "type",
     "options",
     "mtu_request",
     "ofport_request",
+    "ingress_policing_rate",
+    "ingress_policing_burst",
     "ofport",
     "error",
     "external_ids",
@@ -45,6 +49,10 @@ def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     except (PluginError, OSError) as error:
         faults.append(describe(error))
     try:
+        faults += _flows(plan, key, deadline)
+    except (PluginError, OSError) as error:
+        faults.append(describe(error))
+    try:
         faults += _paths(plan)
     except (PluginError, OSError) as error:
         faults.append(describe(error))
@@ -54,7 +62,7 @@ def check(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
 def _rows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> Iterator[str]:
     named = ["name", "==", plan["port"]]
     with Ovsdb(plan["place"], deadline) as database:
-        ports, interfaces, bridges = database.transact(
+        ports, interfaces, bridges, qos = database.transact(
             [
                 {"op": "select", "table": "Port", "where": [named], "columns": PORT_COLUMNS},
                 {"op": "select", "table": "Interface", "where": [named], "columns": INTERFACE_COLUMNS},
@@ -64,6 +72,7 @@ def _rows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> Iterator[str
                     "where": [["name", "==", plan["bridge"]]],
                     "columns": ["ports"],
                 },
+                {**rows.marked_qos(marks.identity(key)), "columns": QOS_COLUMNS},
             ],
         )
     if not bridges["rows"]:
@@ -76,7 +85,16 @@ def _rows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> Iterator[str
         yield f"the port {plan['port']} is not on the bridge {plan['bridge']}"
     yield from _marks(plan, key, port, interface)
     yield from _port_columns(plan, port)
+    yield from _qos(plan, port, qos["rows"])
     yield from _interface_columns(plan, interface)
+
+
+def _flows(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    if not any(plan.get(name) for name in FLOWS):
+        return []
+    from cni_userspace.engines.ovs_dpdk import wiring
+
+    return wiring.faults(plan, key, deadline)
 
 
 def _marks(
@@ -96,35 +114,59 @@ def _marks(
 
 
 def _port_columns(plan: Mapping[str, Any], port: Mapping[str, Any]) -> Iterator[str]:
-    tag = (atoms(port["tag"]) or [None])[0]
-    if tag != plan.get("vlan"):
-        yield _differs("VLAN tag", tag, plan.get("vlan"))
-    trunks = sorted(atoms(port["trunks"]))
-    if trunks != list(plan.get("trunk") or []):
-        yield _differs("trunks", trunks, plan.get("trunk"))
-    mode = (atoms(port["vlan_mode"]) or [None])[0]
-    wanted = rows.vlan_mode(plan.get("vlan"), plan.get("trunk") or [])
-    if mode != wanted:
-        yield _differs("vlan_mode", mode, wanted)
+    wanted = rows.port_columns(plan)
+    for column, shown in (("tag", "VLAN tag"), ("vlan_mode", "vlan_mode")):
+        yield from _scalar(shown, port[column], wanted.get(column))
+    for column in ("trunks", "cvlans"):
+        found, asked = sorted(atoms(port[column])), atoms(wanted.get(column, ["set", []]))
+        if found != asked:
+            yield _differs(column, found, asked)
+    yield from _scalar("protected", port["protected"], wanted.get("protected", False))
 
 
 def _interface_columns(plan: Mapping[str, Any], interface: Mapping[str, Any]) -> Iterator[str]:
     if interface["type"] != plan["interface_type"]:
         yield _differs("interface type", interface["type"], plan["interface_type"])
-    path = mapping(interface["options"]).get("vhost-server-path")
-    wanted = plan["switch_path"] if plan["interface_type"] == CLIENT else None
-    if path != wanted:
-        yield _differs("options:vhost-server-path", path, wanted)
-    for column, name in (("mtu_request", "mtu"), ("ofport_request", "ofport_request")):
-        found = (atoms(interface[column]) or [None])[0]
-        if found != plan.get(name):
-            yield _differs(column, found, plan.get(name))
+    wanted = rows.interface_columns(plan)
+    told, asked = mapping(interface["options"]), mapping(wanted.get("options"))
+    for name in ("vhost-server-path", "tx-retries-max"):
+        if told.get(name) != asked.get(name):
+            yield _differs(f"options:{name}", told.get(name), asked.get(name))
+    for column in ("mtu_request", "ofport_request"):
+        yield from _scalar(column, interface[column], wanted.get(column))
+    for column in ("ingress_policing_rate", "ingress_policing_burst"):
+        yield from _scalar(column, interface[column], wanted.get(column, 0))
     ofport = (atoms(interface["ofport"]) or [0])[0]
     error = (atoms(interface["error"]) or [""])[0]
     if ofport <= 0:
         yield f"ovs-vswitchd does not serve the port {plan['port']}: {error or 'it has no ofport'}"
     elif plan.get("ofport_request") not in (None, ofport):
         yield _differs("ofport", ofport, plan["ofport_request"])
+
+
+def _scalar(what: str, value: Any, wanted: object) -> Iterator[str]:  # noqa: ANN401  OVSDB's notation
+    found = (atoms(value) or [None])[0]
+    if found != wanted:
+        yield _differs(what, found, wanted)
+
+
+def _qos(plan: Mapping[str, Any], port: Mapping[str, Any], qos: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Compare the port's QoS with the plan; `qos` are the rows that carry our marks."""
+    used = atoms(port["qos"])
+    if not plan.get("egress_shaping"):
+        if used:
+            yield "the port has a QoS row, and ADD made none"
+        return
+    if not qos:
+        yield "the QoS row of the port does not exist"
+        return
+    if qos[0]["_uuid"] not in used:
+        yield "the port does not use its QoS row"
+    yield from _scalar("QoS type", qos[0]["type"], rows.QOS_TYPE)
+    found, wanted = mapping(qos[0]["other_config"]), rows.qos_config(plan)
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            yield _differs(f"QoS other_config:{name}", found.get(name), value)
 
 
 def _paths(plan: Mapping[str, Any]) -> Iterator[str]:

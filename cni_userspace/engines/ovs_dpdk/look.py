@@ -51,6 +51,8 @@ def facts(request: Request, conf: NetConf, siblings: Sequence[Record], deadline:
         uid=_number("owner", options.owner, _uid),
         gid=_number("group", options.group, _gid),
         netns_id=netns.require(request.netns),
+        vlan_limit=vlan_limit(switch),
+        wiring_obstacle=_wiring_obstacle(options, bridges, deadline),
         attempt=os.urandom(8).hex(),
     )
 
@@ -88,6 +90,21 @@ def socket_dir(rundir: str, switch: dict[str, Any]) -> str:
     """Return where vswitchd makes server sockets: vhost-sock-dir is relative to the run directory."""
     below = mapping(switch["other_config"]).get("vhost-sock-dir", "").strip("/")
     return f"{rundir}/{below}".rstrip("/") if rundir else ""
+
+
+def _wiring_obstacle(options: OvsConf, bridges: list[dict[str, Any]], deadline: Deadline) -> str:
+    """Return what keeps flows from being written, or an attachment from being wired; "" for nothing."""
+    if not (options.anti_spoofing or options.segment or options.peer_port):
+        return ""
+    from cni_userspace.engines.ovs_dpdk import wiring
+
+    return wiring.obstacle(options, deadline, bridge_exists=bool(bridges))
+
+
+def vlan_limit(switch: dict[str, Any]) -> int:
+    """Return how many VLAN tags of a frame the switch sees: 1 unless it is told otherwise, 0 for no limit."""
+    told = mapping(switch["other_config"]).get("vlan-limit", "")
+    return int(told) if told.isdecimal() else 1
 
 
 def _obstacle(

@@ -18,13 +18,19 @@ from cni_userspace.host import dirfd, vswitchd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cni_userspace.attach.undo import Undo
     from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
 
 
-def attach(plan: Plan, undo: Undo, deadline: Deadline) -> Attached:
+def attach(plan: Plan, undo: Undo, deadline: Deadline, addresses: Sequence[str]) -> Attached:
     """Make what was planned; raises PluginError with nothing but registered undos behind it."""
+    if plan.anti_spoofing:
+        from cni_userspace.engines.ovs_dpdk.flows import plain
+
+        plan = plan.replace(ips=tuple(plain(address) for address in addresses))
     parent = os.path.dirname(plan.directory)
     if plan.in_place:
         with dirfd.open_directory(plan.directory) as directory:
@@ -79,8 +85,16 @@ def _application_makes(
     if os.path.dirname(plan.switch_path) == plan.link:
         _link(plan, undo)
     _reachable(plan, directory)
-    row = port.place(plan, undo, deadline)
+    row = _place(plan, undo, deadline)
     return {**row, **_identified(directory)}
+
+
+def _place(plan: Plan, undo: Undo, deadline: Deadline) -> dict[str, object]:
+    if not plan.has_flows:
+        return port.place(plan, undo, deadline)
+    from cni_userspace.engines.ovs_dpdk import wiring
+
+    return wiring.place(plan, undo, deadline)
 
 
 def _clear_stale(directory: dirfd.Directory, name: str) -> None:
@@ -144,7 +158,7 @@ def _switch_makes(
             _refuse_taken(directory, plan.socket_name)
         _clear_stale(sockets, plan.port)
         _refuse_taken(sockets, plan.port)
-        row = port.place(plan, undo, deadline)
+        row = _place(plan, undo, deadline)
         _open_to_container(plan, sockets)
         if not plan.in_place:
             _share(plan, sockets, directory, undo)

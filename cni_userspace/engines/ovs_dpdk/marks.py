@@ -36,9 +36,12 @@ FROM_PLAN = (
     "link",
     "netns",
     "netns_id",
+    "peer_port",
+    "segment",
     "socket_name",
 )
-FLAGS = ("own_directory", "delete_bridge", "in_place")
+FLAGS = ("own_directory", "delete_bridge", "in_place", "anti_spoofing")
+IPS = "cni-ips"  # what an attachment with anti-spoofing may send from
 
 
 def identity(key: Key) -> dict[str, str]:
@@ -53,15 +56,18 @@ def identity(key: Key) -> dict[str, str]:
 
 def of_port(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
     """Return all marks of a port, from its plan in the record's form."""
-    told = {f"cni-{name.replace('_', '-')}": plan[name] for name in FROM_PLAN}
-    flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if plan[name]}
+    told = {f"cni-{name.replace('_', '-')}": plan.get(name) for name in FROM_PLAN}
+    told[IPS] = " ".join(plan.get("ips") or ())
+    flags = {f"cni-{name.replace('_', '-')}": "true" for name in FLAGS if plan.get(name)}
     pod = {f"pod-{name}": value for name, value in plan["pod"].items()}
-    return {**identity(key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+    ours = {**identity(key), **{k: v for k, v in told.items() if v}, **flags, **pod}
+    return {**plan.get("external_ids", {}), **ours}
 
 
 def of_interface(plan: Mapping[str, Any], key: Key) -> dict[str, str]:
     """Return the marks of a port's interface, from its plan in the record's form."""
-    return {**identity(key), "attached-mac": plan["mac"]}
+    ovn = {"iface-id": plan["ovn_port"]} if plan.get("ovn_port") else {}
+    return {**plan.get("external_ids", {}), **identity(key), "attached-mac": plan["mac"], **ovn}
 
 
 def condition(marks: dict[str, str]) -> list[Any]:
@@ -91,6 +97,15 @@ def _is_identity(key: Key) -> bool:
     return not key.container_id or (is_identifier(key.container_id) and not ifname_mistake(key.ifname))
 
 
+def key_of(found: Mapping[str, str]) -> Key:
+    """Return the attachment that a row's marks name."""
+    return Key(
+        network=found.get("cni-network", ""),
+        container_id=found.get("cni-container-id", ""),
+        ifname=found.get("cni-ifname", ""),
+    )
+
+
 def _marked(remote: str, port: str, found: dict[str, str]) -> Marked:
     plan: dict[str, Any] = {name: found.get(f"cni-{name.replace('_', '-')}", "") for name in FROM_PLAN}
     plan.update({name: found.get(f"cni-{name.replace('_', '-')}") == "true" for name in FLAGS})
@@ -100,11 +115,7 @@ def _marked(remote: str, port: str, found: dict[str, str]) -> Marked:
     if "/" in plan["socket_name"]:
         plan["socket_name"] = ""
     return Marked(
-        key=Key(
-            network=found.get("cni-network", ""),
-            container_id=container,
-            ifname=found.get("cni-ifname", ""),
-        ),
+        key=key_of(found),
         netns=plan["netns"],
         netns_id=plan["netns_id"],
         pod={name: found[f"pod-{name}"] for name in POD if f"pod-{name}" in found},

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from cni_userspace.engines.ovs_dpdk.conf import OvsConf
 
 SUN_PATH = 107
+RARE = (  # options that the plan takes over as they are
+    *("vlan_mode", "cvlans", "protected", "ingress_policing", "egress_shaping", "tx_retries_max"),
+    *("external_ids", "ovn_port", "anti_spoofing", "wiring", "segment", "peer_port"),
+)
 POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
 
 
@@ -39,6 +43,8 @@ class Facts(Value):
     uid: int | None = None
     gid: int | None = None
     netns_id: str = ""
+    vlan_limit: int = 1  # VLAN tags of a frame that the switch sees; 0: as many as it can
+    wiring_obstacle: str = ""  # "key: value reason", where it cannot be wired as asked
     attempt: str  # random: marks the rows of this very ADD
 
 
@@ -70,6 +76,19 @@ class Plan(Value):
     gid: int | None = None
     dir_mode: int | None = None
     socket_mode: int | None = None
+    vlan_mode: str = ""
+    cvlans: tuple[int, ...] = ()
+    protected: bool = False
+    ingress_policing: tuple[int, int] | None = None
+    egress_shaping: tuple[int, int] | None = None
+    tx_retries_max: int | None = None
+    external_ids: Mapping[str, str] = {}
+    ovn_port: str = ""
+    anti_spoofing: bool = False
+    wiring: str = "normal"
+    segment: str = ""
+    peer_port: str = ""
+    ips: tuple[str, ...] = ()  # with anti-spoofing: what IPAM assigned, known only after the plan
     netns: str
     netns_id: str
     pod: Mapping[str, str]
@@ -77,7 +96,13 @@ class Plan(Value):
 
     def as_dict(self) -> dict[str, object]:
         """Return the plan in the record's form."""
-        return {**super().as_dict(), "key": self.key.as_dict(), "trunk": list(self.trunk)}
+        found = {k: list(v) if isinstance(v, tuple) else v for k, v in super().as_dict().items()}
+        return {**found, "key": self.key.as_dict()}
+
+    @property
+    def has_flows(self) -> bool:
+        """Tell whether the attachment has flows of its own."""
+        return bool(self.anti_spoofing or self.segment or self.peer_port)
 
     @property
     def container_mode(self) -> str:
@@ -114,6 +139,18 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
             details=f"bridge = {options.bridge} in {options.socket_file}",
             hint=f"ovs-vsctl add-br {options.bridge} -- set bridge {options.bridge} datapath_type=netdev, "
             "or `createBridge`: true",
+        )
+    if facts.wiring_obstacle:
+        raise InvalidConfigError(
+            "the attachment cannot be wired as asked",
+            mistakes=[facts.wiring_obstacle],
+        )
+    if options.cvlans and facts.vlan_limit == 1:
+        raise InvalidConfigError(
+            "this switch sees one VLAN tag only, so `cvlans` would let nothing reach the port",
+            details="other_config:vlan-limit of the switch is 1, which is the default",
+            hint="ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2 (for all bridges, then restart "
+            "ovs-vswitchd), or leave `cvlans` out",
         )
     server_type = options.interface_type != CLIENT
     port, socket = _names(request, options, salt=facts.attempt if server_type else "")
@@ -157,6 +194,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
         gid=facts.gid,
         dir_mode=options.dir_mode,
         socket_mode=options.socket_mode,
+        **{name: getattr(options, name) for name in RARE},
         netns=request.netns,
         netns_id=facts.netns_id,
         pod=pod_of(request.args),

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 UNDO_SECONDS = 5
 
 
+class BridgeGoneError(ConflictError):
+    """The bridge, which was there, is gone: another call has deleted it with its last port."""
+
+
 def place(plan: Plan, undo: Undo, deadline: Deadline) -> dict[str, object]:
     """Make the port and wait for vswitchd; return its ofport.
 
@@ -69,10 +73,16 @@ def _after_refusal(plan: Plan, error: TransactionError, meanings: list[str], *, 
             details=f"an interface has vhost-server-path={plan.switch_path}",
             hint="two ports on one socket never both connect; `userspace gc` lists left-overs",
         )
+    if meaning == rows.NUMBER:
+        raise ConflictError(
+            "the OpenFlow port number is taken",
+            details=f"another interface has, or asks for, ofport {plan.ofport_request} in {plan.place}",
+            hint="leave `ofport_request` out, or choose another",
+        )
     if meaning != rows.BRIDGE:
         raise error
     if not create and not plan.create_bridge:
-        raise ConflictError(
+        raise BridgeGoneError(
             f"the bridge {plan.bridge} has gone meanwhile",
             details=f"bridge = {plan.bridge} in {plan.place}",
         )
@@ -125,13 +135,18 @@ def take_back(plan: Plan, *, made_bridge: bool) -> None:
             remove_empty_bridge(database, plan.bridge)
 
 
-def remove_marked(database: Ovsdb, wanted: dict[str, str]) -> int:
-    """Remove every port that carries the marks; return how many there were."""
-    (found,) = database.transact([rows.marked_ports(wanted)])
-    uuids = [row["_uuid"][1] for row in found["rows"]]
-    if uuids:
-        database.transact(rows.removal(uuids))
-    return len(uuids)
+def remove_marked(database: Ovsdb, wanted: dict[str, str], *, wait: bool = False) -> int:
+    """Remove every port that carries the marks, and its QoS row; return how many ports there were.
+
+    With `wait` it returns when vswitchd has done it; TimeoutError then means
+    that the rows are gone and vswitchd has not answered.
+    """
+    found = database.transact([rows.marked_ports(wanted), rows.marked_qos(wanted)])
+    ports, qos = ([row["_uuid"][1] for row in part["rows"]] for part in found)
+    if ports or qos:
+        run = database.transact_and_wait if wait else database.transact
+        run(rows.removal(ports, qos))
+    return len(ports)
 
 
 def remove_empty_bridge(database: Ovsdb, name: str) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cni_userspace.attach.store import Key
     from cni_userspace.host.deadline import Deadline
 
+FLOWS = ("anti_spoofing", "segment", "peer_port")  # an attachment with one of them has flows of its own
+
 
 def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     """Remove the port, and the sockets of both ends; return what would not go."""
@@ -43,6 +45,10 @@ def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
 
 
 def _port(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> None:
+    if any(plan.get(name) for name in FLOWS):
+        from cni_userspace.engines.ovs_dpdk import wiring
+
+        wiring.remove(plan, key, deadline)
     with Ovsdb(plan["place"], deadline) as database:
         port.remove_marked(database, marks.identity(key))
         if plan.get("delete_bridge") and plan.get("bridge"):

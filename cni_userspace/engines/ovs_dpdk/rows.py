@@ -15,7 +15,7 @@ from cni_userspace.host.ovsdb import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from cni_userspace.engines.ovs_dpdk.planning import Plan
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 BRIDGE = "bridge"
 PORT = "port"
 PATH = "path"
+NUMBER = "number"
+CLOSED_VLAN = 4095
+LISTS = (("trunks", "trunk"), ("cvlans", "cvlans"))
+QOS_TYPE = "egress-policer"
+BYTES_PER_KBIT = 125
 
 
 def absent(table: str, where: list[Any], column: str) -> Operation:
@@ -54,8 +59,10 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
         (absent("Port", ["name", "==", plan.port], "name"), PORT),
         (absent("Interface", ["name", "==", plan.port], "name"), PORT),
         (absent("Interface", path, "name"), PATH),
+        *_number_guards(plan),
     ]
     inserts = [
+        *_qos(plan),
         {"op": "insert", "table": "Interface", "uuid-name": "iface", "row": interface_row(plan)},
         {
             "op": "insert",
@@ -70,32 +77,73 @@ def insertion(plan: Plan, *, create_bridge: bool) -> tuple[list[Operation], list
     return operations, [meaning for _, meaning in guards] + [""] * len(inserts)
 
 
+def _number_guards(plan: Plan) -> list[tuple[Operation, str]]:
+    """Return waits that prove an OpenFlow port number free: flows by that number stand before the port."""
+    if not plan.has_flows:
+        return []
+    columns = ("ofport", "ofport_request")
+    return [(absent("Interface", [c, "==", plan.ofport_request], "name"), NUMBER) for c in columns]
+
+
 def interface_row(plan: Plan) -> dict[str, Any]:
     """Return the columns of the Interface row."""
-    row: dict[str, Any] = {
+    told = plan.as_dict()
+    return {
         "name": plan.port,
         "type": plan.interface_type,
-        "external_ids": as_map(marks.of_interface(plan.as_dict(), plan.key)),
+        "external_ids": as_map(marks.of_interface(told, plan.key)),
+        **interface_columns(told),
     }
-    if plan.interface_type == CLIENT:
-        row["options"] = as_map({"vhost-server-path": plan.switch_path})
-    if plan.mtu is not None:
-        row["mtu_request"] = plan.mtu
-    if plan.ofport_request is not None:
-        row["ofport_request"] = plan.ofport_request
-    return row
+
+
+def interface_columns(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plan, in the record's form, asks of an Interface; what is left out stays as it is."""
+    options = {}
+    if plan["interface_type"] == CLIENT:
+        options["vhost-server-path"] = plan["switch_path"]
+    if plan.get("tx_retries_max") is not None:
+        options["tx-retries-max"] = str(plan["tx_retries_max"])
+    rate, burst = plan.get("ingress_policing") or (0, 0)
+    found = {
+        "options": as_map(options) if options else None,
+        "mtu_request": plan.get("mtu"),
+        "ofport_request": plan.get("ofport_request"),
+        "ingress_policing_rate": rate or None,
+        "ingress_policing_burst": burst or None,
+    }
+    return {column: value for column, value in found.items() if value is not None}
 
 
 def port_row(plan: Plan) -> dict[str, Any]:
     """Return the columns of the Port row but for its interface."""
-    told = as_map(marks.of_port(plan.as_dict(), plan.key))
-    row: dict[str, Any] = {"name": plan.port, "external_ids": told}
-    if plan.vlan is not None:
-        row["tag"] = plan.vlan
-    if plan.trunk:
-        row["trunks"] = ["set", list(plan.trunk)]
-        row["vlan_mode"] = vlan_mode(plan.vlan, plan.trunk)
-    return row
+    told = plan.as_dict()
+    row = {
+        "name": plan.port,
+        "external_ids": as_map(marks.of_port(told, plan.key)),
+        **port_columns(told),
+    }
+    return {**row, "qos": ["named-uuid", "qos"]} if plan.egress_shaping else row
+
+
+def port_columns(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a plan, in the record's form, asks of a Port; what is left out stays as it is."""
+    if is_closed(plan):
+        return {"vlan_mode": "trunk", "trunks": ["set", [CLOSED_VLAN]]}
+    mode = plan.get("vlan_mode") or vlan_mode(plan.get("vlan"), plan.get("trunk") or ())
+    lists = {column: ["set", list(plan[key])] for column, key in LISTS if plan.get(key)}
+    found = {"tag": plan.get("vlan"), "vlan_mode": mode, "protected": plan.get("protected") or None}
+    return {**{column: value for column, value in found.items() if value is not None}, **lists}
+
+
+def is_closed(plan: Mapping[str, Any]) -> bool:
+    """Tell whether the learning switch takes no part in a port.
+
+    Such a port carries nothing but a VLAN that no frame may have (4095 is
+    reserved, IEEE 802.1Q), so it is shut where its flows are lost, too: flows
+    that name it as their output pay no regard to VLANs. (They do to
+    `protected`, which would have shut it to forged frames of VLAN 4095.)
+    """
+    return bool(plan.get("segment") or plan.get("peer_port") or plan.get("wiring") == "none")
 
 
 def vlan_mode(vlan: int | None, trunk: Sequence[int]) -> str | None:
@@ -105,26 +153,49 @@ def vlan_mode(vlan: int | None, trunk: Sequence[int]) -> str | None:
     return "trunk" if vlan is None else "native-untagged"
 
 
+def qos_config(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of the QoS row: bytes per second, and bytes (ovs-vswitchd.conf.db(5))."""
+    rate, burst = plan["egress_shaping"]
+    return {"cir": str(rate * BYTES_PER_KBIT), "cbs": str(burst * BYTES_PER_KBIT)}
+
+
+def _qos(plan: Plan) -> list[Operation]:
+    """Return the insert of the QoS row: a root row, which no port takes with it when it goes."""
+    if not plan.egress_shaping:
+        return []
+    told = plan.as_dict()
+    row = {
+        "type": QOS_TYPE,
+        "other_config": as_map(qos_config(told)),
+        "external_ids": as_map({**marks.identity(plan.key), "cni-attempt": plan.attempt}),
+    }
+    return [{"op": "insert", "table": "QoS", "uuid-name": "qos", "row": row}]
+
+
 def _into_bridge(plan: Plan, *, create: bool) -> list[Operation]:
     if not create:
         mutation = ["ports", "insert", ["set", [["named-uuid", "port"]]]]
         where = [["name", "==", plan.bridge]]
         return [{"op": "mutate", "table": "Bridge", "where": where, "mutations": [mutation]}]
-    local = {"name": plan.bridge, "type": "internal"}
-    ports = ["set", [["named-uuid", "local"], ["named-uuid", "port"]]]
+    return bridge_creation(plan.bridge, ["port"])
+
+
+def bridge_creation(name: str, ports: list[str]) -> list[Operation]:
+    """Return the operations that make a bridge of ours with its own port and those named (named-uuids)."""
     bridge = {
-        "name": plan.bridge,
+        "name": name,
         "datapath_type": "netdev",
         "external_ids": as_map(marks.OWNER),
-        "ports": ports,
+        "ports": ["set", [["named-uuid", port] for port in ("local", *ports)]],
     }
+    local = {"name": name, "type": "internal"}
     return [
         {"op": "insert", "table": "Interface", "uuid-name": "localiface", "row": local},
         {
             "op": "insert",
             "table": "Port",
             "uuid-name": "local",
-            "row": {"name": plan.bridge, "interfaces": ["named-uuid", "localiface"]},
+            "row": {"name": name, "interfaces": ["named-uuid", "localiface"]},
         },
         {"op": "insert", "table": "Bridge", "uuid-name": "bridge", "row": bridge},
         {
@@ -142,14 +213,26 @@ def marked_ports(wanted: dict[str, str]) -> Operation:
     return {"op": "select", "table": "Port", "where": [marks.condition(wanted)], "columns": columns}
 
 
-def removal(ports: list[str]) -> list[Operation]:
-    """Return the operations that take ports (uuids) out of whatever bridge holds them.
+def marked_qos(wanted: dict[str, str]) -> Operation:
+    """Return a select of the QoS rows that carry all the given marks."""
+    return {"op": "select", "table": "QoS", "where": [marks.condition(wanted)], "columns": ["_uuid"]}
 
-    The database collects the Port and Interface rows itself.
+
+def removal(ports: Sequence[str], qos: Sequence[str] = ()) -> list[Operation]:
+    """Return the operations that take ports (uuids) out of whatever bridge holds them, and delete QoS rows.
+
+    The database collects the Port and Interface rows itself, but only after it
+    has looked for references to a deleted row: they go first.
     """
-    operations = []
+    operations: list[Operation] = []
+    for uuid in qos:
+        used = ["qos", "==", ["uuid", uuid]]
+        operations += [
+            {"op": "update", "table": "Port", "where": [used], "row": {"qos": ["set", []]}},
+            {"op": "delete", "table": "QoS", "where": [["_uuid", "==", ["uuid", uuid]]]},
+        ]
     for uuid in ports:
-        one = ["set", [["uuid", uuid]]]
+        one: list[Any] = ["set", [["uuid", uuid]]]
         operations.append(
             {
                 "op": "mutate",
