@@ -49,10 +49,11 @@ def delete(call: Call) -> None:
     except TimeoutError:
         raise
     except (InputOutputError, OSError) as error:
+        failures = _without_record(call)
         raise InputOutputError(
             "the attachment's record cannot be read or removed",
-            details="; ".join([describe(error), *_without_record(call)]),
-            hint="all else that the switch knows of the attachment has been removed",
+            details="; ".join([describe(error), *failures]),
+            hint="" if failures else "all else that the switch knows of the attachment has been removed",
         ) from None
     if failures:
         raise TryAgainError(

@@ -63,7 +63,7 @@ OVS_KEYS = (
 )
 DEFAULT_SHARED_DIR = "/run/cni-userspace"
 DEFAULT_TIMEOUT = 10
-TIMEOUTS = (1, 50)  # CRI-O kills a plugin after 60 s
+TIMEOUTS = (1, 40)  # all waits of a call end after 45 s: CRI-O kills a plugin after 60
 UNREAD = (  # of the protocol, of runtimes, of IPAM plugins, of ovs-cni: known, and no business of this module
     "cniVersion",
     "cniVersions",
