@@ -294,7 +294,7 @@ def test_mistakes_in_other_files_name_the_file(tmp_path: Path) -> None:
         f"{file}: $.brigde: unknown key; did you mean `bridge`?",
         f"{file}: $.name: counts only in the network configuration itself",
         f'{file}: $.configuration_path: "/x" names another file; one is enough',
-        "/node: $.timeout: 0 is not within 1 and 50",
+        "/node: $.timeout: 0 is not within 1 and 40",
     }
 
 
