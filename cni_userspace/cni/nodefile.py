@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/etc/cni/net.d/userspace.d/userspace.conf"
 VARIABLE = "USERSPACE_CNI_CONF"
 STATE_DIR = "/var/lib/cni/userspace"
-LINK_DIR = "/run/cni-userspace/l"
+LINK_DIR = "/run/cni-userspace-links"
 KUBELET_DIR = "/var/lib/kubelet"
 OWN = ("stateDir", "linkDir", "kubeletDir", "allow")
 COMMON = frozenset(  # defaults that need no look into the schema

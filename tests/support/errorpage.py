@@ -35,7 +35,7 @@ Here the bridge is missing:
 ```console
 $ ip netns add blue
 $ export CNI_COMMAND=ADD CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/blue CNI_IFNAME=net1 CNI_PATH=/opt/cni/bin
-$ userspace < /etc/cni/net.d/fast.conf | python3 -m json.tool
+$ userspace < /etc/cni/net.d/fast.conf 2> /dev/null | python3 -m json.tool
 {
     "cniVersion": "1.1.0",
     "code": 103,

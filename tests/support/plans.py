@@ -33,7 +33,7 @@ def plan(
     ifname: str = "net1",
     args: dict[str, str] | None = None,
     facts: dict[str, Any] | None = None,
-    link_dir: str = "/run/cni-userspace/l",
+    link_dir: str = "/run/cni-userspace-links",
     **keys: Any,  # noqa: ANN401  fields of OvsConf, else of NetConf
 ) -> Plan:
     """Plan one attachment; `facts` replace those of a node with a ready switch and a bridge."""

@@ -128,7 +128,7 @@ def test_a_pipe_in_its_place_holds_nobody_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["{", {"linkDir": 5, "stateDir": "/s", "x": 1}])
 def test_no_mistake_in_it_fails_del(tmp_path: Path, content: object) -> None:
     node = nodefile.load(put(tmp_path, content), strict=False)
-    assert node.link_dir == "/run/cni-userspace/l"
+    assert node.link_dir == "/run/cni-userspace-links"
 
 
 def test_a_file_that_cannot_be_believed_allows_del_nothing_but_the_defaults(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_107_bytes_need_no_link() -> None:
 def test_a_longer_path_goes_by_a_short_link() -> None:
     base = "/" + "b" * (108 - len("/c1/net1") - 1)
     made = plan(facts={"base": base})
-    assert made.link.startswith("/run/cni-userspace/l/")
+    assert made.link.startswith("/run/cni-userspace-links/")
     assert made.switch_path == f"{made.link}/net1"
     assert len(made.switch_path) < 40
     assert made.container_socket == f"{base}/c1/net1"
