@@ -102,9 +102,11 @@ class Attachment:
 
     @property
     def title(self) -> str:
-        """The pod as namespace/name, else the container's id."""
+        """The pod as namespace/name, else the container's id; podman names a pod without a namespace."""
         pod = self.pod
-        return f"{pod.get('namespace', '')}/{pod['name']}" if pod.get("name") else self.key.container_id
+        if not pod.get("name"):
+            return self.key.container_id
+        return f"{pod['namespace']}/{pod['name']}" if pod.get("namespace") else pod["name"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,13 +29,14 @@ NOT_RUN = {
     "README.md": 2,
     "CONTRIBUTING.md": 3,
     "docs/explanation/performance.md": 2,
+    "docs/how-to/chain-network-functions.md": 2,
     "docs/tutorial/first-attachment.md": 1,
     "install/README.md": 4,
 }
 BLOCKS = [block for page in pages.pages() for block in pages.blocks(page)]
 JSON = [block for block in BLOCKS if block.language == "json"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
-RIGS = re.compile(r"machine|online|switch( of \w+:\w+| hiding /\S+)?")
+RIGS = re.compile(r"machine|online|switch( of \w+:\w+| hiding /\S+| with room)?")
 
 
 def where(block: Block) -> str:

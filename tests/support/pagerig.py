@@ -12,7 +12,8 @@ went wrong. Rigs:
 - `machine`: no switch;
 - `online`: the host's network, the checkout as working directory, no plugin;
 - `switch`: a switch runs; `switch of USER:GROUP`: as that user; `switch hiding
-  DIRECTORY`: in a mount namespace of its own in which the directory is empty.
+  DIRECTORY`: in a mount namespace of its own in which the directory is empty;
+  `switch with room`: for six ports, with hugepages for applications beside it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ lock_type = "file"
 """,
 }
 SOCKET_MIB = 256
+ROOMY_MIB = 448
 SPARE_PAGES = 8
+APPLICATION_PAGES = 80
+ROOM = " with room"
 PAGE_SECONDS = 400
 STEP_SECONDS = 180
 
@@ -81,8 +85,8 @@ class _Switch(Switch):
     at that moment is refused ("failed to allocate memory for vq internal data").
     """
 
-    def __init__(self, user: str = "", hidden: tuple[str, ...] = ()) -> None:
-        super().__init__(user=user, hidden=hidden, parent="/run", socket_mib=SOCKET_MIB)
+    def __init__(self, user: str = "", hidden: tuple[str, ...] = (), socket_mib: int = SOCKET_MIB) -> None:
+        super().__init__(user=user, hidden=hidden, parent="/run", socket_mib=socket_mib)
 
     def _configuration(self) -> list[str]:
         return [*super()._configuration(), "other_config:per-port-memory=true"]
@@ -96,7 +100,9 @@ def run(page: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a page's commands on a machine of its own; `--show` tells what each of them said."""
     gotools.build()
     if "switch" in pages.rig(page) or "ovs-vswitchd" in pages.read(page):
-        hugepages.ensure(SOCKET_MIB // 2 + SPARE_PAGES)
+        roomy = pages.rig(page).endswith(ROOM)
+        size = ROOMY_MIB // 2 + APPLICATION_PAGES if roomy else SOCKET_MIB // 2
+        hugepages.ensure(size + SPARE_PAGES)
     enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
     if pages.rig(page) != ONLINE:
         enter.append("--net")
@@ -151,7 +157,7 @@ def _switch(rig: str) -> Switch:
     _, _, hidden = rig.partition(" hiding ")
     if user:
         _make_user(user)
-    return _Switch(user, (hidden,) if hidden else ())
+    return _Switch(user, (hidden,) if hidden else (), ROOMY_MIB if rig.endswith(ROOM) else SOCKET_MIB)
 
 
 def _do(block: Block, shell: Shell) -> None:
