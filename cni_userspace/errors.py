@@ -114,7 +114,7 @@ class BoundsError(PluginError):
 
 
 class ConflictError(PluginError):
-    """Something of that name, path or identity is there already."""
+    """Something of that name, path or identity is there already, or the bridge is missing."""
 
     code = 103
 

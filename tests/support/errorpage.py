@@ -48,7 +48,7 @@ $ userspace < /etc/cni/net.d/fast.conf 2> /dev/null | python3 -m json.tool
 `msg` is one sentence, `details` is what was tried and what answered, `hint` is
 the way out; it stands in `details` too, because runtimes show no other key. A
 person who runs `userspace validate` or `userspace gc` gets the same words on
-stderr. A traceback comes never.
+stderr. A traceback never comes.
 
 Codes below 100 are those of the CNI specification 1.1.0, the others this
 plugin's own. The error of an IPAM plugin keeps the code that the IPAM plugin
