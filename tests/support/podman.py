@@ -24,6 +24,7 @@ import json
 import os
 import shlex
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.cnitool import LIBCNI_CACHE
@@ -32,6 +33,8 @@ from tests.support.shadow import Namespace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+SLOW_DEATH = "did not die within timeout"  # podman's words
+REMOVE_SECONDS = 60.0
 PACKAGES = ("podman", "runc", "conmon", "containernetworking-plugins")  # Debian's names
 _LINKS = ("bin", "sbin", "lib", "lib64")
 _FOLDERS = ("usr", "etc/alternatives", "proc", "sys", "dev", "run", "tmp", "var")
@@ -128,8 +131,20 @@ class Podman:
         self.command("start", name)
 
     def remove(self, name: str) -> None:
-        """Stop and remove the container. Raises PodmanError."""
-        self.command("rm", "--force", "--time", "0", name)
+        """Stop and remove the container. Raises PodmanError.
+
+        podman gives a killed process a few seconds to be gone, which an
+        application that holds hundreds of MiB on a busy machine may exceed.
+        """
+        end = time.monotonic() + REMOVE_SECONDS
+        while True:
+            try:
+                self.command("rm", "--force", "--time", "0", name)
+            except PodmanError as error:
+                if SLOW_DEATH not in str(error) or time.monotonic() > end:
+                    raise
+            else:
+                return
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what podman knows of the container. Raises PodmanError."""

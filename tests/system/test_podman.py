@@ -37,7 +37,7 @@ LEFT, RIGHT = "br-left", "br-right"
 CLIENT, SERVER = "dpdkvhostuserclient", "dpdkvhostuser"
 PACKETS = 20_000
 SECONDS = 60.0
-CONNECT_SECONDS = 20.0
+CONNECT_SECONDS = 60.0
 NOBODY = "02:00:00:00:00:fe"  # bridges flood what they send to it
 LIFE_SECONDS = 300  # a container never outlives its test by more
 # Both threads on one core, no hugepages, counters every second (see tests/support/testpmd.py).
