@@ -178,10 +178,6 @@ class Wire:
 
     def begin(self) -> None:
         """Wait until the switch reaches every end, and count from here: at first, and after its restart."""
-        numbers = {row["name"]: row["ofport"] for row in self.switch.rows("Interface")}
-        for name, end in self.ends.items():
-            bridge = self.switch.vsctl("--no-wait", "port-to-br", end.port)
-            self._places[name] = (bridge, numbers[end.port])
         for name in self.ends:
             self._reach(name)
         counts = self._counts()
@@ -189,17 +185,21 @@ class Wire:
 
     def _reach(self, name: str) -> None:
         """Give an end frames of the switch's own until it has one: a link that is up may not be used yet."""
-        bridge, number = self._places[name]
+        end = self.ends[name]
+        bridge = self.switch.vsctl("--no-wait", "port-to-br", end.port)
         probe = lay.ethernet(MARK_SOURCE, secrets.token_bytes(MARK_BYTES))
 
         def given() -> bool:
-            before = self.switch.packets(bridge).get(number)  # none while the port is being made
+            number = self.switch.row("Interface", end.port)["ofport"]  # a restart may change it
+            before = self.switch.packets(bridge).get(number or 0)  # none while the port is being made
+            if before is None:
+                return False
+            self._places[name] = (bridge, number)
             self.switch.send(bridge, number, probe)
             after = self.switch.packets(bridge).get(number)
-            return bool(before and after and after[1] > before[1])
+            return bool(after and after[1] > before[1])
 
         wait_for(f"the switch reaches {name}", given, CONNECT_SECONDS, proof=self.switch.log)
-        end = self.ends[name]
         wait_for(f"{name} records", lambda: probe in end.recorded(), CONNECT_SECONDS, proof=end.app.tail)
 
     def _replay(self, name: str, frames: Sequence[bytes]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOST = "02:00:00:00:00:01"
 HEADER = 14
-MEMORY_MIB = 448  # buffers of both sizes: the first pool takes as much as there is, by halves
+MEMORY_MIB = 544
 MTU = 9000
 KINDS = {"big": {"mtu": MTU}, "other": {"mtu": MTU}, "small": {}}
 
@@ -31,8 +31,14 @@ KINDS = {"big": {"mtu": MTU}, "other": {"mtu": MTU}, "small": {}}
 def wired() -> Iterator[Wired]:
     """Give a bridge with two ends of a large MTU and one of the usual."""
     need(*DPDK_SWITCH, "dpdk-testpmd", "stdbuf")
-    with Switch(socket_mib=MEMORY_MIB) as switch, Wired(switch, KINDS, jumbo=True) as wired:
-        yield wired
+    with Switch(socket_mib=MEMORY_MIB) as switch:
+        # Buffers that ports share are made at the first connection, as many as there is memory for:
+        # none would be left for those of the other size.
+        switch.vsctl("set", "Open_vSwitch", ".", "other_config:per-port-memory=true")
+        switch.kill_vswitchd()
+        switch.restart_vswitchd()
+        with Wired(switch, KINDS, jumbo=True) as wired:
+            yield wired
 
 
 @pytest.fixture
