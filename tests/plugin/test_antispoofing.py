@@ -5,6 +5,7 @@ Frames that are really sent: tests/system/test_frames_*.py.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,8 @@ from tests.support.flows import fate
 if TYPE_CHECKING:
     from tests.plugin.conftest import Attach
     from tests.support.attached import Attached
-    from tests.support.plugin import Plugin
+    from tests.support.netns import Netns
+    from tests.support.plugin import Outcome, Plugin
     from tests.support.switch import Switch
 
 pytestmark = pytest.mark.runtime
@@ -150,6 +152,39 @@ def test_a_number_that_another_port_has_is_refused(attach: Attach, plugin: Plugi
     assert "ofport 77" in outcome.words
     assert not flows.ours(switch)
     assert switch.ports() == {a.port}
+
+
+def test_an_add_that_asks_for_the_number_of_a_guarded_port_leaves_it_guarded(
+    guarded: Attached, plugin: Plugin, switch: Switch
+) -> None:
+    before = sorted(flows.flows(switch))
+    conf = plugin.conf(antiSpoofing=True, ofport_request=flows.ofport(switch, guarded.port))
+    outcome = plugin.add(conf, "c2", guarded.netns.path, ifname="net2")
+    assert outcome.code == 103
+    assert sorted(flows.flows(switch)) == before
+    assert fate(switch, guarded.port, SPOOFED["another protocol"]) == "drop"
+    guarded.check().succeeded()
+
+
+def test_of_adds_at_once_that_ask_for_one_number_one_is_made_and_is_guarded(
+    plugin: Plugin, switch: Switch, netns: Netns
+) -> None:
+    switch.add_bridge("br0")
+    outcomes: dict[str, Outcome] = {}
+
+    def add(name: str) -> None:
+        conf = plugin.conf(antiSpoofing=True, ofport_request=4711)
+        outcomes[name] = plugin.add(conf, name, netns.path, ifname=name)
+
+    threads = [threading.Thread(target=add, args=(f"n{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (made,) = (o.answer["interfaces"][0]["name"] for o in outcomes.values() if not o.returncode)
+    assert {o.code for o in outcomes.values() if o.returncode} == {103}
+    assert switch.ports() == {made}
+    assert fate(switch, made, SPOOFED["MAC"]) == "drop"
 
 
 def test_a_hung_vswitchd_keeps_add_from_leaving_anything(

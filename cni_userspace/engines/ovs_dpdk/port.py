@@ -74,11 +74,7 @@ def _after_refusal(plan: Plan, error: TransactionError, meanings: list[str], *, 
             hint="two ports on one socket never both connect; `userspace gc` lists left-overs",
         )
     if meaning == rows.NUMBER:
-        raise ConflictError(
-            "the OpenFlow port number is taken",
-            details=f"another interface has, or asks for, ofport {plan.ofport_request} in {plan.place}",
-            hint="leave `ofport_request` out, or choose another",
-        )
+        raise number_taken(plan.ofport_request, plan.place)
     if meaning != rows.BRIDGE:
         raise error
     if not create and not plan.create_bridge:
@@ -87,6 +83,15 @@ def _after_refusal(plan: Plan, error: TransactionError, meanings: list[str], *, 
             details=f"bridge = {plan.bridge} in {plan.place}",
         )
     return not create
+
+
+def number_taken(number: int | None, place: str) -> ConflictError:
+    """Return what an ADD says of an OpenFlow port number that another interface has."""
+    return ConflictError(
+        "the OpenFlow port number is taken",
+        details=f"another interface has, or asks for, ofport {number} in {place}",
+        hint="leave `ofport_request` out, or choose another",
+    )
 
 
 def _read_back(plan: Plan, database: Ovsdb) -> int:

@@ -23,7 +23,7 @@ from cni_userspace.host.ovsdb import Ovsdb, TransactionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from cni_userspace.attach.store import Key
@@ -84,7 +84,7 @@ def wire_of(plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def lock_name(bridge: str, wire: Mapping[str, str]) -> str:
-    """Return the name of the lock of one wire."""
+    """Return the name of the lock of one wire, or of one OpenFlow port number ({"number": "5"})."""
     kind, name = next(iter(wire.items()))
     return f"cni_userspace_{naming.digest(bridge, kind, name, length=20)}"
 
@@ -110,7 +110,7 @@ def _place(plan: Plan, database: Ovsdb, undo: Undo, deadline: Deadline) -> dict[
         database.lock(lock_name(plan.bridge, wire))
     made = _ensure_bridge(plan, database, undo)
     plan = plan.replace(
-        ofport_request=plan.ofport_request or _free_number(database, plan.key),
+        ofport_request=_claim_number(plan, database),
         bridge_exists=True,
         create_bridge=False,
     )
@@ -150,23 +150,43 @@ def _remove_bridge(plan: Plan) -> None:
         port.remove_empty_bridge(database, plan.bridge)
 
 
+def _claim_number(plan: Plan, database: Ovsdb) -> int:
+    """Return the port's OpenFlow number, which no interface has or asks for and no other call gets meanwhile.
+
+    A flow takes the place of one with the same match, whatever their cookies:
+    flows by another attachment's number would replace its own, and the way
+    back of the refused ADD would then leave that one unguarded. So the number
+    is proven free before any flow is written, under a lock that is held until
+    the port's row is there. Raises ConflictError, TimeoutError.
+    """
+    number = plan.ofport_request or _free_number(database, plan.key)
+    database.lock(lock_name(plan.bridge, {"number": str(number)}))
+    if _taken(database, [number]):
+        raise port.number_taken(number, plan.place)
+    return number
+
+
 def _free_number(database: Ovsdb, key: Key) -> int:
-    """Return an OpenFlow port number that no interface has or asks for; the transaction proves it again."""
+    """Return an OpenFlow port number that no interface has or asks for at this moment."""
     seed = naming.cookie(key.network, key.container_id, key.ifname)
     numbers = [FIRST_NUMBER + (seed + step) % NUMBERS for step in range(TRIES)]
-    columns = ("ofport", "ofport_request")
-    asked = [(number, column) for number in numbers for column in columns]
+    taken = _taken(database, numbers)
+    free = [number for number in numbers if number not in taken]
+    if not free:
+        raise ConflictError("no free OpenFlow port number was found", details=f"tried {numbers}")
+    return free[0]
+
+
+def _taken(database: Ovsdb, numbers: Sequence[int]) -> set[int]:
+    """Return those of the numbers that an interface of the switch has or asks for."""
+    asked = [(number, column) for number in numbers for column in ("ofport", "ofport_request")]
     answers = database.transact(
         [
             {"op": "select", "table": "Interface", "where": [[column, "==", number]], "columns": ["name"]}
             for number, column in asked
         ],
     )
-    taken = {number for (number, _), answer in zip(asked, answers, strict=True) if answer["rows"]}
-    free = [number for number in numbers if number not in taken]
-    if not free:
-        raise ConflictError("no free OpenFlow port number was found", details=f"tried {numbers}")
-    return free[0]
+    return {number for (number, _), answer in zip(asked, answers, strict=True) if answer["rows"]}
 
 
 def _end(plan: Plan) -> End:
