@@ -5,7 +5,7 @@ means. The socket is named by its path, so a private switch works, and a
 bridge of another switch with the same name is never touched. Must not be
 imported by a call that writes no flow: the program costs a process.
 
-Why ovs-ofctl and no library, and why one bundle: docs/decisions/openflow.md.
+Why ovs-ofctl and no library, and why one bundle: docs/decisions/0014-flows-through-ovs-ofctl.md.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ PLACES = (
     "/sbin",
     "/bin",
 )  # a runtime's PATH may be short
+DUMP_BYTES = 256 << 20  # a million flows of this plugin's length
 VERSION = "OpenFlow14"  # the first with bundles (ovs-ofctl(8), --bundle)
 
 
@@ -109,6 +110,7 @@ def _run(words: tuple[str, ...], stdin: str, deadline: Deadline) -> str:
             stdin=stdin,
             deadline_seconds=deadline.remaining(),
             stderr=said.fileno(),
+            output_bytes=DUMP_BYTES,
         )
         said.seek(0)
         words_said = said.read().decode(errors="replace").strip()

@@ -51,13 +51,14 @@ def given_environment() -> dict[str, str]:
     return environ
 
 
-def run(
+def run(  # noqa: PLR0913  what a process has
     argv: tuple[str, ...],
     *,
     env: Mapping[str, str],
     stdin: str = "",
     deadline_seconds: float,
     stderr: int = STDERR,
+    output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> Finished:
     """Run a program to its end and return its exit code and output.
 
@@ -68,7 +69,7 @@ def run(
     installation under way) is tried again until the deadline.
 
     Raises TimeoutError at the deadline and OSError (EFBIG) for more than
-    MAX_OUTPUT_BYTES, both after the program and its process group were killed;
+    `output_bytes`, both after the program and its process group were killed;
     OSError where it cannot be started.
     """
     deadline = Deadline(deadline_seconds)
@@ -82,7 +83,7 @@ def run(
             finally:
                 os.close(sink)
             try:
-                output = _collect(pid, source, deadline)
+                output = _collect(pid, source, deadline, output_bytes)
             except BaseException:
                 _kill(pid)
                 raise
@@ -110,7 +111,7 @@ def _spawn(argv: tuple[str, ...], env: Mapping[str, str], fds: Sequence[int], de
             sleep(_RETRY_SECONDS)
 
 
-def _collect(pid: int, source: int, deadline: Deadline) -> bytes:
+def _collect(pid: int, source: int, deadline: Deadline, most: int) -> bytes:
     pieces: list[bytes] = []
     os.set_blocking(source, False)
     process = os.pidfd_open(pid)
@@ -120,16 +121,16 @@ def _collect(pid: int, source: int, deadline: Deadline) -> bytes:
         events.register(process, POLLIN)
         while True:
             ready = [fd for fd, _ in events.poll(deadline.remaining() * 1000)]
-            if source in ready and not _drain(source, pieces):
+            if source in ready and not _drain(source, pieces, most):
                 events.unregister(source)
             if process in ready:
-                _drain(source, pieces)  # what it wrote between the two looks
+                _drain(source, pieces, most)  # what it wrote between the two looks
                 return b"".join(pieces)
     finally:
         os.close(process)
 
 
-def _drain(source: int, pieces: list[bytes]) -> bool:
+def _drain(source: int, pieces: list[bytes], most: int) -> bool:
     """Read what is there; tell whether more can come."""
     while True:
         try:
@@ -139,8 +140,8 @@ def _drain(source: int, pieces: list[bytes]) -> bool:
         if not piece:
             return False
         pieces.append(piece)
-        if sum(map(len, pieces)) > MAX_OUTPUT_BYTES:
-            raise OSError(EFBIG, f"more than {MAX_OUTPUT_BYTES} bytes of output")
+        if sum(map(len, pieces)) > most:
+            raise OSError(EFBIG, f"more than {most} bytes of output")
 
 
 def _kill(pid: int) -> None:

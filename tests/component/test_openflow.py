@@ -66,6 +66,14 @@ def test_a_bundle_with_one_bad_flow_changes_nothing(management: str) -> None:
     assert openflow.dump(management, soon(), "cookie=0x5/-1") == []
 
 
+def test_a_bridge_with_ten_thousands_of_flows_is_read_whole(management: str) -> None:
+    adds = [
+        f"add cookie=0x5,priority=1,in_port=1,ipv6,ipv6_src=fd00::{n:x} actions=drop" for n in range(1, 20001)
+    ]
+    openflow.apply(management, adds, soon())
+    assert len(openflow.dump(management, soon(), "cookie=0x5/-1")) == len(adds)
+
+
 def test_other_cookies_stay(management: str) -> None:
     adds = [f"add cookie=0x{n},priority={n},in_port=1 actions=drop" for n in (5, 6)]
     openflow.apply(management, adds, soon())
