@@ -115,6 +115,45 @@ def test_once_takes_away_what_somebody_wrote_under_our_cookie(
     assert flows.flows(switch) == before
 
 
+def test_a_bridge_that_refuses_its_flows_keeps_no_other_from_getting_them(
+    make: Make, plugin: Plugin, switch: Switch
+) -> None:
+    make("net1", antiSpoofing=True, bridge="br0")
+    guarded = make("net2", antiSpoofing=True, bridge="br1")
+    switch.vsctl("set", "bridge", "br0", "protocols=OpenFlow10")
+    flows.change(switch, "del-flows", "br1", "cookie=0/-1")
+    flows.change(switch, "del-flows", "br1")
+    done = plugin.operator("reconcile")
+    switch.vsctl("clear", "bridge", "br0", "protocols")
+    assert done.returncode
+    assert "protocols" in done.stderr
+    assert fate(switch, guarded.port, f"dl_src={FORGED},dl_dst={EVERYBODY}", "br1") == "drop"
+    assert plugin.operator("reconcile").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "mark"),
+    [
+        ("Interface", "attached-mac=nonsense"),
+        ("Interface", "attached-mac="),
+        ("Port", "cni-ips=10.0.0.5,actions=NORMAL"),
+    ],
+)
+def test_an_attachment_with_a_spoilt_mark_sends_nothing_and_the_others_are_restored(
+    make: Make, plugin: Plugin, switch: Switch, table: str, mark: str
+) -> None:
+    spoilt, guarded = make("net1", antiSpoofing=True), make("net2", antiSpoofing=True)
+    name, _, value = mark.partition("=")
+    spoilt.set(table, f"external_ids:{name}", f'"{value}"')
+    restart(switch)
+    done = plugin.operator("reconcile")
+    assert (done.returncode, done.stderr) == (0, "")
+    guarded.check().succeeded()
+    assert fate(switch, guarded.port, f"dl_src={FORGED},dl_dst={EVERYBODY}") == "drop"
+    mine = guarded.conf.get("mac") or str(spoilt.result["interfaces"][1]["mac"])
+    assert fate(switch, spoilt.port, f"dl_src={mine},dl_dst={EVERYBODY}") == "drop"
+
+
 def test_it_writes_nothing_where_there_is_nothing_of_ours(plugin: Plugin, switch: Switch) -> None:
     switch.add_bridge("br0")
     flows.change(switch, "add-flow", "br0", "cookie=0x7,priority=5,actions=drop")

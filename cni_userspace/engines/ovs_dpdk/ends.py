@@ -7,8 +7,9 @@ segment, so it is whole after any crash, and needs no record.
 
 from __future__ import annotations
 
+from cni_userspace.cni import forms
 from cni_userspace.engines.ovs_dpdk import marks
-from cni_userspace.engines.ovs_dpdk.flows import End
+from cni_userspace.engines.ovs_dpdk.flows import End, plain
 from cni_userspace.host.ovsdb import atoms, mapping
 
 TYPE_CHECKING = False
@@ -84,17 +85,32 @@ def _read(database: Ovsdb, where: list[Any]) -> list[End]:
 
 
 def _end(name: str, found: Mapping[str, str], interface: Mapping[str, Any]) -> End:
+    mac, ips = _addresses(mapping(interface["external_ids"]).get("attached-mac", ""), found)
     return End(
         key=marks.key_of(found),
         bridge=found.get("cni-bridge", ""),
         port=name,
         ofport=_number(interface),
-        mac=mapping(interface["external_ids"]).get("attached-mac", ""),
-        ips=tuple(found.get(marks.IPS, "").split()),
+        mac=mac,
+        ips=ips,
         anti_spoofing=found.get("cni-anti-spoofing") == "true",
         segment=found.get("cni-segment", ""),
         peer_port=found.get("cni-peer-port", ""),
     )
+
+
+def _addresses(told: str, found: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return (MAC, IPs) of the marks; ("", ()), with which nothing may be sent, where one is spoilt.
+
+    They become words of ovs-ofctl's input, in one bundle with others' flows,
+    so one bad word would keep all of them from being written.
+    """
+    try:
+        ips = tuple(plain(ip) for ip in found.get(marks.IPS, "").split())
+    except (OSError, ValueError):
+        return "", ()
+    mac = forms.plain_mac(told)
+    return (mac, ips) if mac else ("", ())
 
 
 def _number(interface: Mapping[str, Any]) -> int:

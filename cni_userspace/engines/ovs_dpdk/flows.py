@@ -39,7 +39,7 @@ class End(Value):
     bridge: str = ""
     port: str  # its name
     ofport: int
-    mac: str
+    mac: str  # "": unknown, so nothing may be sent with anti-spoofing
     ips: tuple[str, ...] = ()  # without prefix lengths
     anti_spoofing: bool = False
     segment: str = ""
@@ -66,7 +66,7 @@ def flows(end: End, other: int | None) -> list[str]:
     """
     here, action = f"in_port={end.ofport}", _output(end, other)
     found = []
-    if end.anti_spoofing and action != DROP:
+    if end.anti_spoofing and end.mac and action != DROP:
         found += [f"{match} actions={action}" for match in _allowed(end, here)]
         found += [f"{match} actions={DROP}" for match in _rest(end, here)]
     base = DROP if end.anti_spoofing else action

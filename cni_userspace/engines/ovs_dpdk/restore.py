@@ -14,12 +14,12 @@ from cni_userspace.engines.ovs_dpdk.flows import End, additions, flows, removal
 from cni_userspace.engines.ovs_dpdk.look import rundir_of
 from cni_userspace.errors import SwitchError
 from cni_userspace.host import openflow
-from cni_userspace.host.ovsdb import Ovsdb
+from cni_userspace.host.ovsdb import DatabaseDownError, Ovsdb
 from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from cni_userspace.attach.store import Key
     from cni_userspace.host.deadline import Deadline
@@ -43,71 +43,81 @@ def restore(place: str, deadline: Deadline, *, empty: Collection[str] = ()) -> l
     written without looking first, which saves a call while the port is open.
     A bridge that nobody serves is left out: it has no flows to be wrong.
 
+    One bridge that refuses its flows keeps no other from getting them.
+
     Takes no lock, so that an ADD that waits for vswitchd holds up nobody's
     protection. Instead it looks again after it has written, until it finds
     nothing wrong: what ADD and DEL did meanwhile stands in the database, and
     only what was written here can have been out of date. Raises SwitchError
-    (where it finds no end, too), TimeoutError.
+    (where it finds no end, too) with what the first such bridge said, and
+    TimeoutError.
     """
-    put_right: dict[Key, Restored] = {}
+    put_right: list[Restored] = []
+    refusals: list[SwitchError] = []
     with Ovsdb(place, deadline) as database:
-        for _ in range(PASSES):
-            everyone = ends.with_flows(database)
-            found = _wrong(database, place, everyone, deadline, empty)
-            if not found:
-                return list(put_right.values())
-            put_right = {**{r.end.key: r for r in found}, **put_right}
-            _write(database, place, everyone, [r.end for r in found], deadline)
-            _forget_gone(database, place, [r.end for r in found], deadline)
-            empty = ()
-    names = ", ".join(f"{r.end.port} on {r.end.bridge}" for r in found)
+        for bridge in sorted({end.bridge for end in ends.with_flows(database)}):
+            try:
+                put_right += _restore(database, place, bridge, deadline, is_empty=bridge in empty)
+            except DatabaseDownError:
+                raise
+            except SwitchError as error:
+                refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    return put_right
+
+
+def _restore(
+    database: Ovsdb, place: str, bridge: str, deadline: Deadline, *, is_empty: bool
+) -> list[Restored]:
+    """Put the flows of one bridge's attachments right; return those that were wrong."""
+    management = openflow.management(rundir_of(place), bridge)
+    put_right: dict[Key, Restored] = {}
+    for _ in range(PASSES):
+        everyone = [end for end in ends.with_flows(database) if end.bridge == bridge]
+        found = _wrong(database, management, everyone, deadline, is_empty=is_empty)
+        if not found:
+            return list(put_right.values())
+        put_right = {**{r.end.key: r for r in found}, **put_right}
+        changes: list[str] = []
+        for end in (r.end for r in found):
+            changes += additions(end, ends.other(database, bridge, end, everyone))
+        openflow.apply(management, changes, deadline)
+        _forget_gone(database, management, [r.end for r in found], deadline)
+        is_empty = False
+    names = ", ".join(f"{r.end.port} on {bridge}" for r in found)
     raise SwitchError("flows do not stay as they are restored", details=names, hint="who else writes them?")
 
 
-def _write(
-    database: Ovsdb,
-    place: str,
-    everyone: Sequence[End],
-    wrong: Sequence[End],
-    deadline: Deadline,
-) -> None:
-    for bridge in sorted({end.bridge for end in wrong}):
-        changes: list[str] = []
-        for end in (end for end in wrong if end.bridge == bridge):
-            changes += additions(end, ends.other(database, bridge, end, everyone))
-        openflow.apply(openflow.management(rundir_of(place), bridge), changes, deadline)
-
-
-def _forget_gone(database: Ovsdb, place: str, written: Sequence[End], deadline: Deadline) -> None:
+def _forget_gone(database: Ovsdb, management: str, written: Sequence[End], deadline: Deadline) -> None:
     """Delete the flows of attachments that a DEL took away while theirs were written."""
     present = {end.key for end in ends.with_flows(database)}
     for end in (end for end in written if end.key not in present):
-        openflow.apply(openflow.management(rundir_of(place), end.bridge), [removal(end.cookie)], deadline)
+        openflow.apply(management, [removal(end.cookie)], deadline)
 
 
 def _wrong(
     database: Ovsdb,
-    place: str,
-    everyone: Iterable[End],
+    management: str,
+    everyone: Sequence[End],
     deadline: Deadline,
-    empty: Collection[str],
+    *,
+    is_empty: bool,
 ) -> list[Restored]:
-    everyone = [end for end in everyone if end.ofport > 0]
+    there: dict[str, set[str]] = {}
+    if not is_empty:
+        try:
+            told = openflow.dump(management, deadline)
+        except openflow.BridgeDownError:
+            return []
+        for cookie, flow in told:
+            there.setdefault(cookie, set()).add(flow)
     found = []
-    for bridge in sorted({end.bridge for end in everyone}):
-        there: dict[str, set[str]] = {}
-        if bridge not in empty:
-            try:
-                told = openflow.dump(openflow.management(rundir_of(place), bridge), deadline)
-            except openflow.BridgeDownError:
-                continue
-            for cookie, flow in told:
-                there.setdefault(cookie, set()).add(flow)
-        for end in (e for e in everyone if e.bridge == bridge):
-            wanted = set(flows(end, ends.other(database, bridge, end, everyone)))
-            has = there.get(end.cookie, set())
-            if wanted != has:
-                found.append(Restored(end=end, missing=len(wanted - has), foreign=len(has - wanted)))
+    for end in (end for end in everyone if end.ofport > 0):
+        wanted = set(flows(end, ends.other(database, end.bridge, end, everyone)))
+        has = there.get(end.cookie, set())
+        if wanted != has:
+            found.append(Restored(end=end, missing=len(wanted - has), foreign=len(has - wanted)))
     return found
 
 
