@@ -92,9 +92,13 @@ def socket_dir(rundir: str, switch: dict[str, Any]) -> str:
     return f"{rundir}/{below}".rstrip("/") if rundir else ""
 
 
+def _has_flows(options: OvsConf) -> bool:
+    return bool(options.anti_spoofing or options.segment or options.peer_port)
+
+
 def _wiring_obstacle(options: OvsConf, bridges: list[dict[str, Any]], deadline: Deadline) -> str:
     """Return what keeps flows from being written, or an attachment from being wired; "" for nothing."""
-    if not (options.anti_spoofing or options.segment or options.peer_port):
+    if not _has_flows(options):
         return ""
     from cni_userspace.engines.ovs_dpdk import wiring
 
@@ -143,6 +147,10 @@ def status(conf: NetConf, _node: NodeFile, deadline: Deadline) -> None:
     options: OvsConf = conf.options  # type: ignore[assignment]  # this engine's own
     try:
         switch, bridges = read_switch(options, deadline)
+        if _has_flows(options):
+            from cni_userspace.engines.ovs_dpdk import wiring
+
+            wiring.require_flows(options)
     except (SwitchError, TimeoutError) as error:
         raise NotAvailableError(
             getattr(error, "msg", "the OVS database does not answer in time"),

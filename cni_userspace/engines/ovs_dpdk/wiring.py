@@ -38,11 +38,8 @@ TRIES = 8
 PAIR = 2
 
 
-def obstacle(options: OvsConf, deadline: Deadline, *, bridge_exists: bool) -> str:
-    """Return why an attachment cannot have the flows that it asks for, "" where it can: key, value, reason.
-
-    Raises SwitchError where no flow can be written on this node at all.
-    """
+def require_flows(options: OvsConf) -> None:
+    """Raise SwitchError where no flow can be written on this node at all."""
     if not rundir_of(options.socket_file):
         raise SwitchError(
             "flows cannot be written: with a remote database the bridge's management socket is elsewhere",
@@ -50,6 +47,14 @@ def obstacle(options: OvsConf, deadline: Deadline, *, bridge_exists: bool) -> st
             hint="name the switch's own unix socket, or do without `antiSpoofing`, `segment` and `peerPort`",
         )
     openflow.program()
+
+
+def obstacle(options: OvsConf, deadline: Deadline, *, bridge_exists: bool) -> str:
+    """Return why an attachment cannot have the flows that it asks for, "" where it can: key, value, reason.
+
+    Raises as `require_flows` does.
+    """
+    require_flows(options)
     wire = wire_of({"segment": options.segment, "peer_port": options.peer_port})
     if not wire:
         return ""
