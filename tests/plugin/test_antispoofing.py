@@ -70,10 +70,16 @@ BY_MAC_OWN = {
     "IPv4": f"ip,{SENT},nw_src=10.9.9.9",
     "another protocol": f"{SENT},dl_type=0x88cc",
     "ARP": f"{ARP},arp_spa=10.9.9.9,arp_sha={MAC}",
+    "advertisement": f"{NA},ipv6_src=fd00::9,nd_target=fd00::9,nd_tll={MAC}",
+    "solicitation": f"{NS},ipv6_src=fd00::9,nd_target=fd00::1,nd_sll={MAC}",
+    "duplicate address detection": f"{NS},ipv6_src=::,nd_target=fd00::9",
+    "echo request": f"icmp6,{SENT},ipv6_src=fd00::9,icmpv6_type=128,icmpv6_code=0",
 }
 BY_MAC_SPOOFED = {
     "MAC": f"ip,dl_src={OTHER},nw_src=10.0.0.5",
     "ARP's MAC": f"{ARP},arp_spa=10.0.0.5,arp_sha={OTHER}",
+    "advertisement with another MAC": f"{NA},ipv6_src=fd00::9,nd_target=fd00::9,nd_tll={OTHER}",
+    "solicitation with another MAC": f"{NS},ipv6_src=fd00::9,nd_target=fd00::1,nd_sll={OTHER}",
 }
 
 

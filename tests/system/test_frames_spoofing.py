@@ -82,7 +82,9 @@ def test_spoofed_frames_do_not_hold_up_honest_ones(wire: Wire) -> None:
 
 def test_without_addresses_the_mac_counts_alone(wire: Wire) -> None:
     honest = [*numbered(MAC, 2), udp4(MAC, ELSE4), udp6(MAC, ELSE6), arp(MAC, ELSE4)]
+    honest.append(advertisement(MAC, ELSE6))
     spoofed = [*numbered(OTHER, 2), udp4(OTHER, ELSE4), arp(OTHER, ELSE4), arp(MAC, ELSE4, claimed=OTHER)]
+    spoofed.append(advertisement(MAC, ELSE6, claimed=OTHER))
     found = in_any_order(wire.send("bare", *spoofed, *honest))
     assert found == {"guarded": sorted(honest), "open": sorted(honest)}
 

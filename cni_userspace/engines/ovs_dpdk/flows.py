@@ -129,6 +129,9 @@ def _allowed(end: End, here: str) -> Iterator[str]:
     sent = f"{here},dl_src={end.mac}"
     if not end.ips:
         yield f"priority={ALLOW_EXACT},arp,{sent},arp_sha={end.mac}"
+        for option in (end.mac, NO_OPTION):
+            yield f"priority={ALLOW_EXACT},icmp6,{sent},{_icmp(SOLICITATION)},nd_sll={option}"
+            yield f"priority={ALLOW_EXACT},icmp6,{sent},{_icmp(ADVERTISEMENT)},nd_tll={option}"
         yield f"priority={ALLOW},{sent}"
         return
     for ip in (ip for ip in end.ips if ":" not in ip):
@@ -159,7 +162,7 @@ def _rest(end: End, here: str) -> Iterator[str]:
     """What a wider rule would let pass although its contents lie."""
     if not end.ips:
         yield f"priority={DROP_REST},arp,{here}"
-    elif any(":" in ip for ip in end.ips):
+    if not end.ips or any(":" in ip for ip in end.ips):
         for kind in (SOLICITATION, ADVERTISEMENT):
             yield f"priority={DROP_REST},icmp6,{here},{_icmp(kind)}"
 
