@@ -34,7 +34,7 @@ BACK_SECONDS = 5  # for each step of the way back, when the call's own time may 
 def add(call: Call) -> dict[str, Any]:
     """Attach; return the CNI result in the config's version. Raises PluginError with nothing left behind."""
     previous = None if call.conf.prev_result is None else parse(call.conf.prev_result, "prevResult")
-    netns.require(call.request.netns)
+    netns_id = netns.require(call.request.netns)
     if not call.request.netns_override:
         netns.refuse_own(call.request.netns)
     timeout = call.conf.timeout
@@ -43,7 +43,7 @@ def add(call: Call) -> dict[str, Any]:
         _refuse_duplicates(call, siblings)
         facts_by = call.deadline.within(timeout)
         plan = call.engine.plan(call.request, call.conf, call.node, siblings, facts_by)
-        record = _record(call, plan)
+        record = _record(call, plan, netns_id)
         call.log.debug("planned", plan=record.plan)
         undo = Undo()
         try:
@@ -100,7 +100,7 @@ def _refuse_duplicates(call: Call, siblings: Sequence[Record]) -> None:
         )
 
 
-def _record(call: Call, plan: Planned) -> Record:
+def _record(call: Call, plan: Planned, netns_id: str) -> Record:
     file, info = call.conf.device_info_file, plan.device_info
     config = {k: v for k, v in call.conf.raw.items() if k != "prevResult"}
     return Record(
@@ -108,7 +108,7 @@ def _record(call: Call, plan: Planned) -> Record:
         state=ADDING,
         engine=call.conf.engine,
         netns=call.request.netns,
-        netns_id=netns.identity(call.request.netns),
+        netns_id=netns_id,
         created=int(time()),
         config=config,
         path=call.request.path,
