@@ -146,6 +146,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
         conf=conf,
         node=node,
         engine=engines.load(conf.engine),
+        engines=engines,
         store=store,
         log=log,
         deadline=deadline,

@@ -93,6 +93,7 @@ class Plan(Value):
     netns_id: str
     pod: Mapping[str, str]
     attempt: str
+    timeout: int  # seconds that ADD may wait for the switch
 
     def as_dict(self) -> dict[str, object]:
         """Return the plan in the record's form."""
@@ -199,6 +200,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
         netns_id=facts.netns_id,
         pod=pod_of(request.args),
         attempt=facts.attempt,
+        timeout=conf.timeout,
     )
 
 
