@@ -128,6 +128,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
     deadline = Deadline(CALL_SECONDS)
 
     def options(engine: str, getter: Getter) -> Value:
+        getter.device_later = request.command == "STATUS"  # a runtime names it only when it calls ADD
         return engines.load(engine).parse_options(getter)
 
     strict = request.command in STRICT
