@@ -1,0 +1,33 @@
+"""The command line: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+from tests.support.guest import initramfs, run
+
+SECONDS = 900.0
+FAILED = 70  # none of pytest's exit codes
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests, or any command; return its exit code, or 70 where the guest itself failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.guest", description=run.__doc__)
+    parser.add_argument("--deadline", type=float, default=SECONDS, metavar="SECONDS")
+    parser.add_argument("--shell", action="store_true", help="run a command instead of pytest")
+    options, rest = parser.parse_known_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    pytest = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/sriov")
+    env = {name: os.environ[name] for name in run.PASSED_ON if name in os.environ}
+    try:
+        return run.run(rest if options.shell else [*pytest, *rest], options.deadline, env)
+    except (run.GuestError, initramfs.NoKernelError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  a person reads it
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+"""One run of the guest, from start to power-off.
+
+Owns QEMU's process and the directory of the run. Ends QEMU by its own pid at
+the deadline; the kernel does where we end first. A guest that stops without
+having told the command's status has failed, whatever it printed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING, BinaryIO
+
+from tests.support.child import tail
+from tests.support.guest import initramfs, machine
+from tests.support.need import find
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+BOOT_SECONDS = 150.0
+CONSOLE_LINES = 30
+PASSED_ON = ("CI", "USERSPACE_TESTS_STRICT", "USERSPACE_PLUGIN")
+
+
+class GuestError(Exception):
+    """The guest did not start, or did not tell how the command ended; the text has its console's end."""
+
+
+def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
+    """Run a command in a fresh guest, its output on our stdout; return its exit code.
+
+    `seconds` are for all of it. Raises GuestError, and NoKernelError where the
+    machine has not what it takes.
+    """
+    kernel, version = machine.kernel()
+    busybox = find("busybox")
+    if busybox is None or find(machine.QEMU) is None:
+        raise initramfs.NoKernelError("no busybox or no QEMU (./dev setup)")
+    with tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
+        initrd = os.path.join(directory, "initrd")
+        with open(initrd, "wb") as file:
+            file.write(initramfs.archive(version, job(command, env), busybox))
+        return _Run(machine.command(kernel, initrd, directory), directory).result(seconds)
+
+
+def job(command: Sequence[str], env: Mapping[str, str]) -> str:
+    """Return the script that the guest runs."""
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+    body = f"cd {shlex.quote(os.getcwd())} && {exports}exec {shlex.join(command)}"
+    with open(os.path.join(initramfs.HERE, "job.sh"), encoding="utf-8") as file:
+        return f"command() {{\n{body}\n}}\n{file.read()}"
+
+
+class _Run:
+    """QEMU's process."""
+
+    def __init__(self, command: Sequence[str], directory: str) -> None:
+        self._directory = directory
+        self._started = time.monotonic()
+        with open(os.path.join(directory, "qemu"), "wb") as complaints:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # QEMU makes its stdout non-blocking, which ours must not become
+                stderr=complaints,
+                process_group=0,
+            )
+
+    def result(self, seconds: float) -> int:
+        """Wait for the end and return the command's exit code. Raises GuestError."""
+        if self._process.stdout is None:
+            raise GuestError("no pipe")
+        pump = threading.Thread(target=_pump, args=(self._process.stdout,), daemon=True)
+        pump.start()
+        try:
+            self._await_end(seconds)
+            pump.join(10)
+            return self._status()
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def _await_end(self, seconds: float) -> None:
+        while self._process.poll() is None:
+            passed = time.monotonic() - self._started
+            if passed > BOOT_SECONDS and not self._told("ready"):
+                raise self._error(f"the guest is not up after {BOOT_SECONDS:.0f} s")
+            if passed > seconds:
+                raise self._error(f"the guest was ended at its deadline of {seconds:.0f} s")
+            time.sleep(0.1)
+
+    def _status(self) -> int:
+        told = self._told("status")
+        if not told:
+            raise self._error("the guest ended without a word")
+        return int(told)
+
+    def _told(self, word: str) -> str:
+        """Return what the guest told after this word; the word itself for one alone; "" for nothing."""
+        try:
+            with open(os.path.join(self._directory, "status"), encoding="ascii") as file:
+                lines = [line.split() for line in file.read().splitlines()]
+        except FileNotFoundError:
+            return ""
+        return next((line[-1] for line in lines if line[0] == word), "")
+
+    def _error(self, text: str) -> GuestError:
+        console = tail(os.path.join(self._directory, "console"), CONSOLE_LINES)
+        complaints = tail(os.path.join(self._directory, "qemu"))
+        return GuestError(f"{text}\n--- its console:\n{console}\n--- QEMU:\n{complaints}")
+
+
+def _pump(source: BinaryIO) -> None:
+    """Copy what comes, as it comes."""
+    while data := os.read(source.fileno(), 65536):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
