@@ -173,9 +173,23 @@ class Sysfs:
         """Return all PCI devices of its IOMMU group, itself among them, sorted."""
         return tuple(name for name in _names(f"{self._pci(pci)}/iommu_group/devices") if is_address(name))
 
-    def is_no_iommu_allowed(self) -> bool:
-        """Tell whether vfio takes devices that no IOMMU guards (its parameter of that name)."""
-        return _read(f"{self.root}/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y"
+    def group_type(self, pci: str) -> str:
+        """Return how the IOMMU treats its group: "identity", "DMA", "DMA-FQ"; "" without one.
+
+        Documentation/ABI/testing/sysfs-kernel-iommu_groups.
+        """
+        return _read(f"{self._pci(pci)}/iommu_group/type")
+
+    def no_iommu_mode(self) -> str:
+        """Return whether vfio takes devices that no IOMMU guards: "Y" or "N".
+
+        "": vfio is not loaded, or built without (CONFIG_VFIO_NOIOMMU; Debian's is).
+        """
+        return _read(f"{self.root}/module/vfio/parameters/enable_unsafe_noiommu_mode")
+
+    def has_module(self, name: str) -> bool:
+        """Tell whether a module is loaded, or built in and has parameters."""
+        return os.path.isdir(f"{self.root}/module/{_driver_name(name)}")
 
     def has_driver(self, name: str) -> bool:
         """Tell whether a PCI driver of that name is loaded."""
@@ -204,7 +218,7 @@ class Sysfs:
         Changes nothing about the driver that has it. Raises OSError, TimeoutError.
         """
         if name:
-            self._driver(name)
+            _driver_name(name)
         aside.write(f"{self._pci(pci)}/driver_override", f"{name}\n".encode(), deadline)
 
     def unbind(self, pci: str, deadline: Deadline) -> None:
@@ -219,14 +233,21 @@ class Sysfs:
             if error.errno not in _GONE or self.driver(pci):
                 raise
 
-    def probe(self, pci: str, deadline: Deadline) -> None:
-        """Offer a device without driver to the drivers that may take it.
+    def bind(self, pci: str, name: str, deadline: Deadline) -> None:
+        """Give a device without driver to a loaded one.
 
-        Success does not say that one took it: ask `driver`. Raises OSError
-        (ENODEV, EINVAL: no such device), TimeoutError.
+        The driver must be for such a device, or `driver_override` must name it.
+        By the driver's own file, because `drivers_probe` says success for a
+        probe that failed. Raises OSError with the errno of the probe (ENODEV:
+        the driver is not for it, or is not loaded; EBUSY: another has it), TimeoutError.
         """
         self._pci(pci)
-        aside.write(f"{self.root}/bus/pci/drivers_probe", pci.encode(), deadline)
+        try:
+            aside.write(f"{self._driver(name)}/bind", pci.encode(), deadline)
+        except OSError as error:
+            if error.errno == ENOENT:
+                raise OSError(ENODEV, os.strerror(ENODEV), error.filename) from None
+            raise
 
     def _pci(self, pci: str) -> str:
         if not is_address(pci):
@@ -234,9 +255,13 @@ class Sysfs:
         return f"{self.root}/bus/pci/devices/{pci}"
 
     def _driver(self, name: str) -> str:
-        if name in ("", ".", "..") or not all(c.isascii() and (c.isalnum() or c in "_-.") for c in name):
-            raise InvalidConfigError("a text cannot be the name of a driver", details=repr(name))
-        return f"{self.root}/bus/pci/drivers/{name}"
+        return f"{self.root}/bus/pci/drivers/{_driver_name(name)}"
+
+
+def _driver_name(name: str) -> str:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise InvalidConfigError("a text cannot be the name of a driver", details=repr(name))
+    return name
 
 
 def _read(path: str) -> str:
