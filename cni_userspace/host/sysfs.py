@@ -122,6 +122,13 @@ class Sysfs:
             found = os.path.basename(os.path.dirname(below))
         return found if is_address(found) else ""
 
+    def uppers(self, netdev: str) -> tuple[str, ...]:
+        """Return the network devices above one that is here: bond, bridge, VLANs; sorted."""
+        if not is_interface(netdev):
+            raise InvalidConfigError("a name cannot be that of a network device", details=repr(netdev))
+        names = _names(f"{self.root}/class/net/{netdev}")
+        return tuple(name.removeprefix("upper_") for name in names if name.startswith("upper_"))
+
     def physfn(self, pci: str) -> str:
         """Return the PF of a VF, "" for a device that is no VF."""
         return _link(f"{self._pci(pci)}/physfn")

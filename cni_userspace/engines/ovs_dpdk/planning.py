@@ -28,7 +28,6 @@ RARE = (  # options that the plan takes over as they are
     *("vlan_mode", "cvlans", "protected", "ingress_policing", "egress_shaping", "tx_retries_max"),
     *("external_ids", "ovn_port", "anti_spoofing", "wiring", "segment", "peer_port"),
 )
-POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
 
 
 class Facts(Value):
@@ -126,11 +125,6 @@ class Plan(Value):
         return self.socket_name
 
 
-def pod_of(args: Mapping[str, str]) -> dict[str, str]:
-    """Return the pod that CNI_ARGS name, {} outside Kubernetes."""
-    return {name: args[key] for key, name in POD_ARGS.items() if args.get(key)}
-
-
 def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
     """Decide names, paths and rows; raise InvalidConfigError or ConflictError where there is no way."""
     options: OvsConf = conf.options  # type: ignore[assignment]  # this engine's own
@@ -198,7 +192,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
         **{name: getattr(options, name) for name in RARE},
         netns=request.netns,
         netns_id=facts.netns_id,
-        pod=pod_of(request.args),
+        pod=request.pod,
         attempt=facts.attempt,
         timeout=conf.timeout,
     )

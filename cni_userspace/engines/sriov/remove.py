@@ -1,0 +1,115 @@
+"""The way back of a device: from its allocation to as it was before.
+
+Owns the order (the VF's settings first, for drivers refuse changes of a network
+device that is no longer trusted; then driver, then network device; the
+allocation last), that each step is tried although others fail, and that nobody
+gives back what another attachment has by now. Works the same after DEL, after
+a failed or killed ADD, in a sweep, and before the next ADD takes the device.
+"""
+
+from __future__ import annotations
+
+from cni_userspace.attach.engine import Marked
+from cni_userspace.attach.undo import describe
+from cni_userspace.engines.sriov import allocation as allocations
+from cni_userspace.errors import PluginError
+from cni_userspace.host.netlink import Netlink
+from cni_userspace.host.sysfs import Sysfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from cni_userspace.attach.store import Key
+    from cni_userspace.engines.sriov.allocation import Allocation
+    from cni_userspace.host.deadline import Deadline
+
+STEP_SECONDS = 20  # for one device: the kernel alone may take ten to bring it home
+
+
+def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
+    """Give back every device that the attachment has; return what would not go. A repeat is success."""
+    failures = []
+    for found in allocations.every(plan["place"]):
+        if found.key == key:
+            failures += give_back(plan["place"], found.pci, key, deadline.within(STEP_SECONDS))
+    return failures
+
+
+def give_back(place: str, pci: str, key: Key, deadline: Deadline) -> list[str]:
+    """Restore one device and free it, unless it is another's by now; return what would not go."""
+    try:
+        with allocations.hold(place, pci, deadline):
+            current = allocations.read(place, pci)
+            if current is None or current.key != key:
+                return []
+            return free(place, current, deadline)
+    except (PluginError, OSError) as error:
+        return [f"device {pci}: {describe(error)}"]
+
+
+def free(place: str, current: Allocation, deadline: Deadline) -> list[str]:
+    """Restore a device whose lock is held, and forget its allocation; return what would not go."""
+    failures = [f"device {current.pci}: {failure}" for failure in _restore(current, deadline)]
+    if not failures:
+        allocations.delete(place, current.pci)
+    return failures
+
+
+def _restore(current: Allocation, deadline: Deadline) -> list[str]:
+    sysfs = Sysfs()
+    if not sysfs.is_device(current.pci):
+        return []  # unplugged, or its PF has no VFs any more: nothing is left to restore
+    failures = []
+    with Netlink(deadline) as home:
+        if current.settings:
+            failures += _attempt(lambda: _reset(home, current, sysfs))
+        if current.binding:
+            failures += _attempt(lambda: _rebind(sysfs, current, deadline))
+        if current.netdev:
+            failures += _attempt(lambda: _bring_home(home, current, sysfs, deadline))
+    return failures
+
+
+def _reset(home: Netlink, current: Allocation, sysfs: Sysfs) -> list[str]:
+    from cni_userspace.engines.sriov import netdev, vf
+
+    pf = netdev.at_home(home, current.pf, sysfs)
+    if pf is None:
+        return [f"its PF {current.pf} has no network device here"]
+    seat = vf.Seat(home=home, pf=pf, index=current.vf)
+    return vf.restore(seat, current.settings, current.netdev.get("mac", ""))
+
+
+def _rebind(sysfs: Sysfs, current: Allocation, deadline: Deadline) -> list[str]:
+    from cni_userspace.engines.sriov import driver
+
+    return driver.restore(sysfs, driver.Binding(**current.binding), deadline)
+
+
+def _bring_home(home: Netlink, current: Allocation, sysfs: Sysfs, deadline: Deadline) -> list[str]:
+    from cni_userspace.engines.sriov import netdev
+
+    return netdev.bring_home(current, home, sysfs, deadline)
+
+
+def _attempt(step: Any) -> list[str]:  # noqa: ANN401  any call without arguments
+    try:
+        return step()  # type: ignore[no-any-return]  # a list of failures
+    except (PluginError, OSError) as error:
+        return [describe(error)]
+
+
+def marked(place: str) -> list[Marked]:
+    """Return the attachments that have a device."""
+    return [
+        Marked(
+            key=found.key,
+            netns=found.netns,
+            netns_id=found.netns_id,
+            pod=found.pod,
+            plan={"place": place, "pci": found.pci},
+        )
+        for found in allocations.every(place)
+    ]
