@@ -3,7 +3,7 @@
 # Every function is quick when its thing is there. What cannot be had is noted
 # and done without; only Python itself is a must.
 
-PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux)
+PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux etcd-server openssl)
 PAGES=320 # two DPDK switches at once; more are taken where a test needs them
 PYTHON=.venv/bin/python
 APT_READY=''
@@ -133,15 +133,21 @@ give_hugepages_back() {
     HUGEPAGES_TAKEN=''
 }
 
-# The Go programs are built in the background while the fast tests run.
+# The Go programs are built in the background while the fast tests run. The build
+# of Kubernetes goes on after these: it takes minutes, and its own tests wait for it.
 GO_PID=''
+KUBERNETES_PID=''
+start_kubernetes() {
+    nice "$PYTHON" -m tests.support.gotools clients kubernetes >"$LOGS/kubernetes.log" 2>&1 </dev/null &
+    KUBERNETES_PID=$!
+}
 start_go_tools() {
     if "$PYTHON" -c 'import os, sys; from tests.support import gotools; sys.exit(not os.path.isdir(gotools.directory()))'; then
         there "Go programs: cnitool, Multus, reference plugins"
         return
     fi
     line "Go programs: cnitool, Multus, reference plugins" "building in the background"
-    nice "$PYTHON" -m tests.support.gotools >"$LOGS/gotools.log" 2>&1 </dev/null 9>&- &
+    nice "$PYTHON" -m tests.support.gotools clients >"$LOGS/gotools.log" 2>&1 </dev/null 9>&- &
     GO_PID=$!
 }
 await_go_tools() {

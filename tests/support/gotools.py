@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,12 +140,16 @@ def _run_with_progress(command: list[str], environment: dict[str, str], folder: 
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        for line in process.stdout or ():
-            packages += 1
-            last = [*last[-19:], line.rstrip()]
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                _say(f"{packages} lines so far, now at {line.strip()}")
+        try:
+            for line in process.stdout or ():
+                packages += 1
+                last = [*last[-19:], line.rstrip()]
+                if time.monotonic() - told > 10:
+                    told = time.monotonic()
+                    _say(f"{packages} lines so far, now at {line.strip()}")
+        except BaseException:  # whoever ends us does not want the build to go on
+            process.terminate()
+            raise
     return "\n".join(last) or f"exit {process.returncode}" if process.returncode else ""
 
 
@@ -191,6 +196,7 @@ def main(names: list[str]) -> int:
     if not set(names) <= set(known):
         _say(f"unknown module in {' '.join(names)}; there are: {', '.join(known)}")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for name in names or known:
             print(build(known[name]))  # noqa: T201  callers read it
