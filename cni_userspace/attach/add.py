@@ -133,6 +133,8 @@ def _make(
 ) -> Result:
     addresses = _Addresses(call, undo)
     attached = call.engine.attach(plan, undo, call.deadline, addresses.assign)
+    for warning in attached.warnings:
+        call.log.warning(warning)
     result = merge(None, _result(call, attached, addresses.assign()))
     info = plan.device_info if attached.device_info is None else attached.device_info
     finished = record.replace(

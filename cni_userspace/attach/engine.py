@@ -31,6 +31,7 @@ class Attached(Value):
     host: tuple[Interface, ...] = ()  # listed without a sandbox
     container: Interface  # the one interface that the container has
     device_info: Mapping[str, Any] | None = None  # where it was not known when it was planned
+    warnings: tuple[str, ...] = ()  # what the node's operator should know of it
 
 
 class Marked(Value):

@@ -243,7 +243,7 @@ def _set_up(work: _Work, inside: Netlink, container: int) -> None:
     if plan.mac and link.mac != plan.mac:
         _set_mac(inside, link, plan.mac, work.deadline)
     if plan.mtu and link.mtu != plan.mtu:
-        inside.set_mtu(link.index, plan.mtu)
+        _set_mtu(inside, link, plan.mtu)
     inside.set_up(link.index, up=True)
 
 
@@ -261,6 +261,17 @@ def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
     except OSError as error:
         raise ConflictError(
             f"the driver of {link.name} refuses the MAC", details=f"{mac}: {error.strerror}"
+        ) from None
+
+
+def _set_mtu(inside: Netlink, link: Link, mtu: int) -> None:
+    try:
+        inside.set_mtu(link.index, mtu)
+    except OSError as error:
+        raise ConflictError(
+            f"the driver of {link.name} refuses the MTU",
+            details=f"{mtu}: {error.strerror}",
+            hint="many cards give a VF no larger MTU than their PF has",
         ) from None
 
 
@@ -294,4 +305,12 @@ def _attached(work: _Work, made: dict[str, Any]) -> Attached:
             pci_id=pci,
         ),
         device_info=publish.pci_device_info(pci, more),
+        warnings=() if made["kernel"] else _warnings(work.sysfs, pci),
     )
+
+
+def _warnings(sysfs: Sysfs, pci: str) -> tuple[str, ...]:
+    from cni_userspace.engines.sriov import driver
+
+    note = driver.note(sysfs, pci)
+    return (note,) if note else ()
