@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cni_userspace.cni import bounds
 from cni_userspace.engines.sriov import allocation
+from cni_userspace.engines.sriov.conf import DRIVERS
 from cni_userspace.errors import BoundsError, ConflictError, InvalidConfigError, NotAvailableError
 from cni_userspace.host import sysfs as names
 from cni_userspace.value import Value
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cni_userspace.engines.sriov.conf import SriovConf
     from cni_userspace.host.sysfs import Sysfs
 
-FOR_DPDK = ("vfio-pci", "uio_pci_generic", "igb_uio")  # drivers that hand a device to a process
 _FIRST_VFS = "echo 4 > /sys/bus/pci/devices/{pf}/sriov_numvfs"
 
 
@@ -58,7 +58,7 @@ def _named(options: SriovConf, sysfs: Sysfs, place: str) -> Target:
     pf = sysfs.physfn(pci)
     if options.master and _master(options, sysfs, place) != (pf or pci):
         raise _wrong("deviceID", pci, f"is no VF of `master` {options.master}")
-    if not pf and not (options.pf_only or options.dpdk or sysfs.driver(pci) in FOR_DPDK):
+    if not pf and not (options.pf_only or options.dpdk or sysfs.driver(pci) in DRIVERS):
         raise _wrong("deviceID", pci, "is no VF", "`pfOnly` hands over a whole PF")
     if pf and options.pf_only:
         raise _wrong("pfOnly", pci, f"is a VF of {pf}, and no PF")

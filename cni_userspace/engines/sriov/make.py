@@ -13,10 +13,10 @@ from cni_userspace.attach import naming, publish
 from cni_userspace.attach.engine import Attached
 from cni_userspace.cni.result import Interface
 from cni_userspace.engines.sriov import allocation as allocations
-from cni_userspace.engines.sriov import netdev, refuse, remove, vf
+from cni_userspace.engines.sriov import kernel, netdev, refuse, remove, vf
 from cni_userspace.engines.sriov.allocation import Allocation
+from cni_userspace.engines.sriov.conf import DRIVERS
 from cni_userspace.errors import ConflictError, InputOutputError, TryAgainError
-from cni_userspace.host import netns
 from cni_userspace.host.deadline import Deadline
 from cni_userspace.host.netlink import Netlink
 from cni_userspace.host.sysfs import Sysfs
@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from cni_userspace.engines.sriov.planning import Plan
     from cni_userspace.host.netlink import Link
 
-FOR_DPDK = ("vfio-pci", "uio_pci_generic", "igb_uio")
 VHOST_NET = "/dev/vhost-net"
 BACK_SECONDS = 20
-MAC_SECONDS = 2
 
 
 class _Work(Value):
@@ -61,7 +59,7 @@ class _Device(Value):
     @property
     def for_dpdk(self) -> bool:
         """Tell whether a process can have it as it is."""
-        return self.driver in FOR_DPDK
+        return self.driver in DRIVERS
 
 
 def attach(plan: Plan, undo: Undo, deadline: Deadline, assign: Callable[[], Result]) -> Attached:
@@ -158,19 +156,24 @@ def _refuse(work: _Work, device: _Device) -> None:
 def _hand_over(work: _Work, device: _Device, home: Netlink) -> Attached:
     plan = work.plan
     asked = dict(plan.settings)
-    kernel = not (plan.dpdk or device.for_dpdk)
-    if not kernel and device.seat is not None and "mac" not in asked:
+    for_kernel = not (plan.dpdk or device.for_dpdk)
+    if not for_kernel and device.seat is not None and "mac" not in asked:
         asked["mac"] = _own_mac(plan, device, device.seat)
     binding = _binding(work, device)
     work.undo.add(f"device {device.pci}", lambda: _give_back(plan, device.pci))
     allocations.write(plan.place, _allocation(plan, device, home, binding))
     if device.seat is not None:
         vf.apply(device.seat, asked, work.deadline)
-    if kernel and device.link is not None:
-        learnt = _move(work, device.link, home)
+    if for_kernel and device.link is not None:
+        learnt = kernel.move(plan, device.link, home, work.assign, work.deadline)
     else:
         learnt = _to_process(work, device, binding, asked.get("mac", ""))
-    found = {"pci": device.pci, "vf": device.index, "kernel": kernel, "bound": work.sysfs.driver(device.pci)}
+    found = {
+        "pci": device.pci,
+        "vf": device.index,
+        "kernel": for_kernel,
+        "bound": work.sysfs.driver(device.pci),
+    }
     return _attached(work, {**plan.as_dict(), **found, **learnt})
 
 
@@ -216,63 +219,6 @@ def _give_back(plan: Plan, pci: str) -> None:
     failures = remove.give_back(plan.place, pci, plan.key, Deadline(BACK_SECONDS))
     if failures:
         raise InputOutputError("the device is not as it was", details="; ".join(failures))
-
-
-def _move(work: _Work, link: Link, home: Netlink) -> dict[str, Any]:
-    """Move a network device into the container, bring it up, have it addressed; return what was learnt."""
-    from cni_userspace.engines.sriov import addressing
-
-    plan, name = work.plan, work.plan.key.ifname
-    container = netns.opened(plan.netns, plan.netns_id)
-    try:
-        netdev.into(home, link, container, name)
-        with Netlink(work.deadline, container) as inside:
-            _set_up(work, inside, container)
-            assigned = work.assign()  # a DHCP client works on the interface, so it stands by now
-            current = netdev.required(inside, name)
-            addressed = addressing.configure(inside, container, current, assigned, work.deadline)
-            return {"mac": current.mac, "mtu": current.mtu, **addressed}
-    finally:
-        os.close(container)
-
-
-def _set_up(work: _Work, inside: Netlink, container: int) -> None:
-    plan = work.plan
-    link = netdev.required(inside, plan.key.ifname)
-    netdev.tell_changes(container, link.name)
-    if plan.mac and link.mac != plan.mac:
-        _set_mac(inside, link, plan.mac, work.deadline)
-    if plan.mtu and link.mtu != plan.mtu:
-        _set_mtu(inside, link, plan.mtu)
-    inside.set_up(link.index, up=True)
-
-
-def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
-    """Set the effective MAC and see it: a VF's driver asks its PF, and is answered later."""
-    try:
-        inside.set_mac(link.index, mac)
-        inside.await_link(
-            lambda found: found.index == link.index and found.mac == mac, deadline.within(MAC_SECONDS)
-        )
-    except TimeoutError:
-        raise InputOutputError(
-            f"the driver of {link.name} took the MAC and did not set it", details=f"{mac} was asked for"
-        ) from None
-    except OSError as error:
-        raise ConflictError(
-            f"the driver of {link.name} refuses the MAC", details=f"{mac}: {error.strerror}"
-        ) from None
-
-
-def _set_mtu(inside: Netlink, link: Link, mtu: int) -> None:
-    try:
-        inside.set_mtu(link.index, mtu)
-    except OSError as error:
-        raise ConflictError(
-            f"the driver of {link.name} refuses the MTU",
-            details=f"{mtu}: {error.strerror}",
-            hint="many cards give a VF no larger MTU than their PF has",
-        ) from None
 
 
 def _to_process(work: _Work, device: _Device, binding: Binding | None, mac: str) -> dict[str, Any]:
