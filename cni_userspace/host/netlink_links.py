@@ -85,7 +85,7 @@ class Links(NlSocket):
 
         A device with several ports on one PCI address gives the first.
         """
-        return next((link for link in self.links() if link.pci == address.lower()), None)
+        return next((link for link in self.links() if address and link.pci == address.lower()), None)
 
     def vfs(self, index: int) -> list[netlink_vfs.Vf]:
         """Return the VFs of a PF in their order, [] where it has none. Raises OSError."""
