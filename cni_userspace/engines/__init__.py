@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cni_userspace.attach.engine import Engine
 
-MODULES = {"ovs-dpdk": "cni_userspace.engines.ovs_dpdk"}
+MODULES = {"ovs-dpdk": "cni_userspace.engines.ovs_dpdk", "sriov": "cni_userspace.engines.sriov"}
 
 
 def load(name: str) -> Engine:
