@@ -89,6 +89,20 @@ def test_the_parser_asks_for_the_keys_of_the_schema_and_no_others() -> None:
     assert asked | silent == set(NETCONF["properties"])
 
 
+def test_a_key_of_two_engines_is_described_for_each() -> None:
+    words = NETCONF["properties"]["vlan"]["description"]
+    assert words.startswith("With ovs-dpdk: ")
+    assert "With sriov: " in words
+
+
+def test_engines_agree_on_the_values_of_a_key_that_they_share() -> None:
+    known: dict[str, Any] = {}
+    for part in schema.engines().values():
+        for key, value in part["properties"].items():
+            form = {word: v for word, v in value.items() if word not in ("description", "x-origin")}
+            assert known.setdefault(key, form) == form, key
+
+
 def test_the_defaults_that_are_described_are_the_defaults() -> None:
     for network, engine in ({"type": "x"}, "ovs-dpdk"), ({"type": "x", "master": "eth1"}, "sriov"):
         conf = netconf.parse(
@@ -160,6 +174,14 @@ def test_json_paths_are_those_of_the_parser() -> None:
     problems = Problems()
     fold({"a b": 1, "a": 2}, "$", problems)
     assert Getter([fold({"a": 2}, "$", problems)], problems).find("a")[0] == "$.a"
+
+
+def test_the_reference_has_an_index_of_every_key() -> None:
+    index = reference.netconf().partition("\n## ")[0]
+    for part in schema.engines().values():
+        assert all(f"[`{key}`](#{key.lower()}" in index for key in part["properties"])
+    assert "[`vlan`](#vlan), " in index
+    assert "[`vlan`](#vlan-1), " in index
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from cni_userspace import schema
 from cni_userspace.cni.nodefile import NodeFile
 from cni_userspace.node import cli, validate
 
-EXAMPLES = sorted((Path(schema.HERE).parent / "netconf-examples").glob("*.json"))
+FOLDER = Path(schema.HERE).parent / "netconf-examples"
+EXAMPLES = sorted([*FOLDER.glob("*.json"), *FOLDER.glob("*.yaml")])
 GOOD = {"cniVersion": "1.0.0", "name": "n", "type": "userspace", "vlan": 7}
 BAD = {**GOOD, "vlna": 7}
 
@@ -43,8 +44,15 @@ def test_each_example_is_valid(file: Path) -> None:
     assert [v.mistakes for v in validate.judge_file(str(file), NodeFile()) if v.network] == [()]
 
 
-def test_there_are_examples() -> None:
+def test_there_are_examples_each_with_its_words() -> None:
     assert len(EXAMPLES) >= 8
+    words = (FOLDER / "README.md").read_text()
+    assert [file.name for file in FOLDER.iterdir() if f"({file.name})" not in words] == ["README.md"]
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("sriov*")), ids=lambda file: file.name)
+def test_the_examples_of_sriov_are_sriovs(file: Path) -> None:
+    assert [verdict.engine for verdict in validate.judge_file(str(file), NodeFile())] == ["sriov"]
 
 
 def test_a_netconf_is_judged(tmp_path: Path) -> None:
@@ -69,6 +77,30 @@ def test_a_definition_lends_its_name_as_multus_does(tmp_path: Path) -> None:
     plugins = {"cniVersion": "1.0.0", "plugins": [{"type": "userspace"}]}
     (verdict,) = judged(tmp_path, definition("net-b", plugins))
     assert (verdict.network, verdict.mistakes) == ("net-b", ())
+
+
+def test_a_definition_of_a_resource_gets_its_device_from_multus(tmp_path: Path) -> None:
+    config = {"cniVersion": "1.0.0", "type": "userspace", "engine": "sriov", "vlan": 7}
+    (alone,) = judged(tmp_path, definition("net-a", config))
+    assert alone.mistakes[0].startswith("$.deviceID: missing; ")
+    whole = definition("net-a", config)
+    whole["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/resourceName": "example.com/vfs"}
+    (verdict,) = judged(tmp_path, whole)
+    assert (verdict.engine, verdict.mistakes) == ("sriov", ())
+    assert "the resource example.com/vfs" in verdict.notes[0]
+
+
+def test_sriovs_own_type_is_judged_and_the_link_is_told(tmp_path: Path) -> None:
+    plugins = [{"type": "sriov", "master": "eth1"}, {"type": "sriov", "bridge": "br0"}, {"type": "tuning"}]
+    good, bad = judged(tmp_path, {"cniVersion": "1.0.0", "name": "l", "plugins": plugins})
+    assert (good.engine, good.mistakes) == ("sriov", ())
+    assert "is a link to it" in good.notes[0]
+    assert "$.bridge: is a key of the engine ovs-dpdk, and this network's engine is sriov" in bad.mistakes
+
+
+def test_a_device_that_is_bound_during_add_is_told(tmp_path: Path) -> None:
+    (verdict,) = judged(tmp_path, {**GOOD, "master": "eth1", "dpdk": True})
+    assert "too late for the kubelet" in verdict.notes[0]
 
 
 def test_every_document_of_a_yaml_file_is_looked_at(tmp_path: Path) -> None:
