@@ -10,9 +10,7 @@ Facts that shape it:
   of the group (Documentation/driver-api/vfio.rst, "Groups").
 - Unbinding from vfio-pci waits for the application: see `host.aside`.
 - A PF that loses its driver loses its VFs.
-- A network device that comes back is a new one: another index, the kernel's
-  name for it until udev has renamed it, a MAC by chance where neither the
-  hardware nor the PF has one for it, down, without addresses.
+- A network device that comes back is a new one: see `await_netdev`.
 """
 
 from __future__ import annotations
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 VFIO = "vfio-pci"
 UNDO_SECONDS = 10
 MODPROBE_SECONDS = 10
+UDEV_SECONDS = 5
 _HARMLESS = ("", VFIO, "pci-stub")  # leave a group to vfio (driver_managed_dma of linux/pci.h)
 _MODPROBE = "/proc/sys/kernel/modprobe"  # what the kernel itself runs (Documentation/admin-guide/sysctl)
 
@@ -260,13 +259,21 @@ def _load(sysfs: Sysfs, driver: str, deadline: Deadline) -> None:
 
 
 def await_netdev(links: Links, pci: str, deadline: Deadline) -> Link:
-    """Wait for the network device of a device that has gone back to its own driver.
+    """Wait for the network device of a device that has gone back to its own driver; return it.
 
-    It appears in the namespace of `links`, which must be the node's, and under
-    the kernel's name; udev may rename it while it is down: go by its index.
-    Raises TimeoutError.
+    It is a new one in the namespace of `links`, which must be the node's: with
+    another index, down, MTU 1500, without alternative names and addresses.
+    Where udev runs, it has done with it (see `host.udev`), so that name and MAC
+    are there to stay or to be set. The MAC is the hardware's (a PF), the one
+    that the PF has for the VF, or made up by kernel or udev: also where the PF
+    is down, which igbvf then cannot ask. VLAN and other settings of the VF at
+    its PF stay. Raises TimeoutError where none appears.
     """
-    return links.await_link(lambda link: link.pci == pci, deadline)
+    from cni_userspace.host import udev
+
+    found = links.await_link(lambda link: link.pci == pci, deadline)
+    udev.await_netdev(found.index, deadline.within(UDEV_SECONDS))
+    return links.link_at(found.index) or found
 
 
 def _busy(sysfs: Sysfs, pci: str, error: TimeoutError) -> TryAgainError:
