@@ -11,14 +11,12 @@ never use a fixed port, nor the machine's own etcd. Facts that shape it
 - A port that is merely found free may be taken before kube-apiserver binds it:
   the rig keeps it bound itself, without listening, and both share it
   (SO_REUSEPORT, --permit-port-sharing). It stays ours over a restart, too.
-- An emulated guest sees the host's loopback as 10.0.2.2 (QEMU's user network):
-  the server's certificate carries that address, and `kubeconfig` can name it.
+- An emulated guest sees the host's loopback as 10.0.2.2 (QEMU's user network,
+  without `restrict`): the server's certificate carries that address, too.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import socket
@@ -26,52 +24,48 @@ import tempfile
 from typing import TYPE_CHECKING, Self
 
 from tests.support import gotools, kubeobjects
-from tests.support.certificates import Authority
 from tests.support.child import Child, RigError, tail, wait_for
-from tests.support.kubeclient import ApiError, KubeClient
+from tests.support.kubeapi import KubeApi
+from tests.support.kubeclient import ApiError
 from tests.support.need import find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from tests.support.kubeobjects import Rule
+    from collections.abc import Callable
 
 ETCD_SOCKET = "etcd:1"  # etcd 3.4 wants HOST:PORT in every URL, and makes it a name in its directory
 LOOPBACK = "127.0.0.1"
 QEMU_HOST = "10.0.2.2"
-SERVICES = "10.96.0.0/16"
+SERVICES, SERVICE = "10.96.0.0/16", "10.96.0.1"
 START_SECONDS = 60.0
-ADMINISTRATORS = "system:masters"  # a group that every right is built into
 
 
-class ApiServer:
+class ApiServer(KubeApi):
     """One cluster's API, from `start` to `stop`; also a context manager.
 
-    `admin` is a client with every right. The kind NetworkAttachmentDefinition
-    and the ServiceAccount that pods need are there.
+    The kind NetworkAttachmentDefinition and the ServiceAccount that pods need
+    are there.
     """
 
     def __init__(self) -> None:
-        """Nothing is started yet."""
-        self.directory = ""
-        self._port: socket.socket | None = None
+        """Make its directory, port and certificates; nothing is started yet."""
+        self.directory = tempfile.mkdtemp(prefix="uk-", dir="/tmp")
+        self._port = _held_port()
         self._etcd: Child | None = None
         self._server: Child | None = None
-        self._authority: Authority | None = None
+        super().__init__(self._path("pki"), LOOPBACK, self._port.getsockname()[1])
 
     # --- life ---------------------------------------------------------------
 
     def start(self) -> Self:
         """Start both daemons and wait until the API is ready. Raises RigError with the logs' ends."""
-        self.directory = tempfile.mkdtemp(prefix="uk-", dir="/tmp")  # the socket's path is short
         try:
-            self._port = _held_port()
-            self._authority = Authority(self._path("pki"))
-            self._make_credentials()
+            names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+            self._serving = self.authority.server("kube-apiserver", names, [LOOPBACK, QEMU_HOST, SERVICE])
+            self._tokens = self.authority.pair("service-accounts")
             self._start_etcd()
             self.start_apiserver()
             self.admin.create(kubeobjects.service_account())
-            self._offer(kubeobjects.network_kind())
+            self._offer_networks()
         except BaseException:
             self.stop()
             raise
@@ -83,11 +77,8 @@ class ApiServer:
             if daemon is not None:
                 daemon.end()
         self._server = self._etcd = None
-        if self._port is not None:
-            self._port.close()
-            self._port = None
-        if self.directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        self._port.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def start_apiserver(self) -> None:
         """Start kube-apiserver (again, after `kill_apiserver`) and wait until it is ready."""
@@ -105,66 +96,9 @@ class ApiServer:
         """Take away pods, networks and rights, bring a killed server back: an API for the next test."""
         if self._server is not None and not self._server.alive():
             self.start_apiserver()
-        self.admin.delete_all("Pod")
-        self.admin.delete_all(kubeobjects.NAD_KIND, kubeobjects.NAD_VERSION)
-        for kind in ("ClusterRoleBinding", "ClusterRole"):
-            self.admin.delete_all(kind, "rbac.authorization.k8s.io/v1", labelled=kubeobjects.GRANTED)
-
-    # --- users --------------------------------------------------------------
-
-    @property
-    def port(self) -> int:
-        """The TCP port that kube-apiserver serves on."""
-        if self._port is None:
-            raise RigError("the API server is not started")
-        number: int = self._port.getsockname()[1]
-        return number
-
-    @property
-    def server(self) -> str:
-        """Its address, as a URL."""
-        return f"https://{LOOPBACK}:{self.port}"
-
-    def client(self, user: str, groups: Sequence[str] = ()) -> KubeClient:
-        """Return a client for a user, who has no more rights than were granted."""
-        return KubeClient(self.server, self._ca.certificate, *self._ca.client(user, groups))
-
-    def grant(self, user: str, rules: Sequence[Rule]) -> None:
-        """Give a user these rights in every namespace."""
-        for thing in kubeobjects.rights(user, rules):
-            self.admin.create(thing)
-
-    def kubeconfig(self, user: str, rules: Sequence[Rule] = (), *, host: str = LOOPBACK) -> str:
-        """Return the text of a kubeconfig for a user, who is granted these rights.
-
-        It names no file, so it can be carried elsewhere; `host` is the address of
-        this machine as it is seen there (loopback or QEMU's 10.0.2.2).
-        """
-        if rules:
-            self.grant(user, rules)
-        certificate, key = self._ca.client(user)
-        cluster = {
-            "server": f"https://{host}:{self.port}",
-            "certificate-authority-data": _base64_of(self._ca.certificate),
-        }
-        credentials = {"client-certificate-data": _base64_of(certificate), "client-key-data": _base64_of(key)}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "rig", "cluster": cluster}],
-            "users": [{"name": user, "user": credentials}],
-            "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": user}}],
-            "current-context": "rig",
-        }
-        return json.dumps(config)  # JSON is YAML
+        super().clean()
 
     # --- inside -------------------------------------------------------------
-
-    def _make_credentials(self) -> None:
-        names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-        self._serving = self._ca.server("kube-apiserver", names, [LOOPBACK, QEMU_HOST, "10.96.0.1"])
-        self._tokens = self._ca.pair("service-accounts")
-        self.admin = self.client("rig-admin", [ADMINISTRATORS])
 
     def _start_etcd(self) -> None:
         program = find("etcd")
@@ -194,7 +128,7 @@ class ApiServer:
             "advertise-address": LOOPBACK,
             "secure-port": str(self.port),
             "permit-port-sharing": "true",
-            "client-ca-file": self._ca.certificate,
+            "client-ca-file": self.authority.certificate,
             "tls-cert-file": certificate,
             "tls-private-key-file": key,
             "etcd-servers": f"unix://{self._path(ETCD_SOCKET)}",
@@ -214,17 +148,19 @@ class ApiServer:
         except (ApiError, OSError):  # URLError is an OSError
             return False
 
-    def _offer(self, kind: kubeobjects.Object) -> None:
-        """Make a kind, and wait until its objects can be made."""
-        self.admin.create(kind)
+    def _offer_networks(self) -> None:
+        """Make the kind NetworkAttachmentDefinition, and wait until it is served."""
+        self.admin.create(kubeobjects.network_kind())
 
-        def offered() -> bool:
-            found = self.admin.get(kind["kind"], kind["metadata"]["name"], version=kind["apiVersion"])
-            conditions = {c["type"]: c["status"] for c in found.get("status", {}).get("conditions", [])}
-            return conditions.get("Established") == "True"
+        def served() -> bool:
+            try:
+                self.admin.all(kubeobjects.NAD_KIND, kubeobjects.NAD_VERSION)
+            except ApiError:
+                return False
+            return True
 
         log = self._path("kube-apiserver.log")
-        wait_for("a kind is served", offered, START_SECONDS, proof=lambda: tail(log))
+        wait_for("networks are served", served, START_SECONDS, proof=lambda: tail(log))
 
     def _wait_for(self, daemon: Child, name: str, ready: Callable[[], bool]) -> None:
         def look() -> bool:
@@ -233,12 +169,6 @@ class ApiServer:
             return ready()
 
         wait_for(f"{name} is ready", look, START_SECONDS, proof=daemon.tail)
-
-    @property
-    def _ca(self) -> Authority:
-        if self._authority is None:
-            raise RigError("the API server is not started")
-        return self._authority
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -262,8 +192,3 @@ def _held_port() -> socket.socket:
 
 def _flags(options: dict[str, str]) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
-
-
-def _base64_of(path: str) -> str:
-    with open(path, "rb") as file:
-        return base64.b64encode(file.read()).decode()

@@ -24,13 +24,12 @@ class Authority:
     """The CA of one rig; `certificate` is what clients must trust."""
 
     def __init__(self, directory: str) -> None:
-        """Make it in this directory. Raises RigError with openssl's words."""
+        """Make it in this directory, or find it there. Raises RigError with openssl's words."""
         self.directory = directory
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self.certificate, self._key = self._paths("ca")
-        self._openssl(
-            "req", "-x509", *_KEY, "-subj", "/CN=rig-ca", "-out", self.certificate, "-keyout", self._key
-        )
+        if not os.path.exists(self._key):
+            self._certify("/CN=rig-ca", self.certificate, self._key)
 
     def client(self, user: str, groups: Sequence[str] = ()) -> tuple[str, str]:
         """Return paths of certificate and key that say who a user is, as Kubernetes reads it.
@@ -57,10 +56,11 @@ class Authority:
         certificate, key = self._paths(name.replace(":", "-"))
         more = [word for extension in extensions for word in ("-addext", extension)]
         by = ["-CA", self.certificate, "-CAkey", self._key]
-        self._openssl(
-            "req", "-x509", *_KEY, *by, "-subj", subject, *more, "-out", certificate, "-keyout", key
-        )
+        self._certify(subject, certificate, key, *by, *more)
         return certificate, key
+
+    def _certify(self, subject: str, certificate: str, key: str, *more: str) -> None:
+        self._openssl("req", "-x509", *_KEY, "-subj", subject, *more, "-out", certificate, "-keyout", key)
 
     def _paths(self, name: str) -> tuple[str, str]:
         return os.path.join(self.directory, f"{name}.crt"), os.path.join(self.directory, f"{name}.key")

@@ -77,6 +77,11 @@ class KubeClient:
                 return None
             raise
 
+    def all(self, kind: str, version: str = "v1") -> list[Object]:
+        """Return the objects of a kind in the namespace `default`. Raises ApiError."""
+        items: list[Object] = self.ask("GET", _path(version, kind, "default"))["items"]
+        return items
+
     def create(self, thing: Mapping[str, Any]) -> Object:
         """Make an object, and return it as the server keeps it. Raises ApiError."""
         namespace = thing["metadata"].get("namespace", "default")
