@@ -163,8 +163,9 @@ def test_a_pf_is_allowed_by_its_name_or_its_address(listed: tuple[str, ...], *, 
 def test_a_pf_without_a_netdev_is_known_by_its_address_alone() -> None:
     node = NodeFile(path="/node", allow=Allow(pfs=("*1f0", "0000:af:00.0")))
     bounds.refuse_pf(("", "0000:af:00.0"), node)
-    with pytest.raises(BoundsError, match="does not allow"):
-        bounds.refuse_pf(("",), NOTHING)
+    with pytest.raises(BoundsError, match="does not allow") as caught:
+        bounds.refuse_pf(("", "0000:af:00.0"), NOTHING)
+    assert caught.value.details == '"0000:af:00.0" is not among `allow.pfs`'
 
 
 def test_without_allow_every_pf_is_allowed() -> None:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cni_userspace import schema
+from cni_userspace import plugin, schema
+from cni_userspace.attach.store import Store
 from cni_userspace.cni import netconf
 from cni_userspace.cni.nodefile import Allow, NodeFile
+from cni_userspace.cni.request import Request
 from cni_userspace.engines.sriov.conf import SriovConf
 from cni_userspace.errors import InvalidConfigError, UnsupportedFieldError
+from tests.support.netconfs import BASE
 from tests.support.parsing import mistakes, parse
 from tests.support.sriovconfs import (
     ARM,
@@ -33,6 +36,8 @@ from tests.support.sriovconfs import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cni_userspace.cni.netconf import NetConf
 
 EXAMPLES = Path(schema.HERE).parent / "netconf-examples"
 PF_KEEPS = "does not go with `pfOnly`: the PF keeps its own MAC and its own settings"
@@ -206,6 +211,16 @@ def test_a_device_has_to_be_named_once() -> None:
     assert told(vf(master="eth1"), {"VF": "1"}) == (f'CNI_ARGS: VF: "1" {said}',)
 
 
+def test_status_does_not_miss_the_device_that_only_an_add_names(tmp_path: Path) -> None:
+    def call(command: str) -> NetConf:
+        request = Request(command=command, args={}, config={**BASE, "type": "sriov", "cniVersion": "1.1.0"})
+        return plugin.make_call(request, NodeFile(), Store(str(tmp_path))).conf
+
+    assert call("STATUS").options == SriovConf()
+    with pytest.raises(InvalidConfigError, match="1 mistake"):
+        call("ADD")
+
+
 def test_a_pf_that_is_wrong_is_not_missing_as_well() -> None:
     (mistake,) = mistakes({**of(), "master": "0000:af"})
     assert mistake == '$.master: "0000:af" is neither the name of a network interface nor a PCI address'
@@ -269,6 +284,12 @@ def test_with_l2enable_ipam_is_not_asked() -> None:
 def test_an_older_key_that_contradicts_ours_is_a_mistake() -> None:
     assert mistakes(of(if0="eth2")) == ('$.if0: "eth2" contradicts `master`',)
     assert mistakes(of(vf=1, dpdk={"vfid": 2})) == ("$.dpdk.vfid: 2 contradicts `vf`",)
+
+
+def test_the_nodes_driver_contradicts_nobody() -> None:
+    node = NodeFile(path="/node", defaults={"dpdkDriver": "uio_pci_generic"})
+    assert sriov(of(dpdk={"dpdk_driver": "igb_uio"}), None, node).dpdk_driver == "igb_uio"
+    assert sriov(of(dpdk=True), None, node).dpdk_driver == "uio_pci_generic"
 
 
 def test_an_unknown_key_in_intels_object_is_one() -> None:
