@@ -10,6 +10,7 @@ are given out anew, in the same order, after each boot.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the C module below `signal`, whose import costs 5 ms
 import os
 
 from cni_userspace.errors import OwnNetnsError, UnknownContainerError
@@ -131,19 +132,23 @@ class Inside:
     """This thread in the namespace of a descriptor, while the context lasts.
 
     For what asks where its caller is: sockets when they are made,
-    /proc/sys/net when it is opened. Never wait in it. Raises OSError (EPERM
-    without CAP_SYS_ADMIN).
+    /proc/sys/net when it is opened. Signals wait outside: one that became an
+    error on the way home (host.signals) would leave the call's way back, which
+    undoes what it made, in the container. Never wait in it. Raises OSError
+    (EPERM without CAP_SYS_ADMIN).
     """
 
     def __init__(self, fd: int) -> None:
         """Name the namespace."""
         self._fd = fd
         self._home = -1
+        self._heard: set[int] = set()
 
     def __enter__(self) -> None:
-        """Go there; where that fails, or a signal ends it, this thread is at home."""
-        self._home = os.open(OWN_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+        """Go there; where that fails, this thread is at home."""
+        self._heard = _hear_nothing()
         try:
+            self._home = os.open(OWN_THREAD, os.O_RDONLY | os.O_CLOEXEC)
             self._go()
         except BaseException:
             self.__exit__()
@@ -153,11 +158,25 @@ class Inside:
         _setns(self._fd)
 
     def __exit__(self, *_: object) -> None:
-        """Go home."""
+        """Go home, then let signals in."""
         try:
-            _setns(self._home)
+            if self._home >= 0:
+                _setns(self._home)
         finally:
-            os.close(self._home)
+            if self._home >= 0:
+                os.close(self._home)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._heard)
+
+
+def _hear_nothing() -> set[int]:
+    """Block all signals and return those that were blocked; what is pending raises its error now."""
+    before: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    try:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    except BaseException:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        raise
+    return before
 
 
 class Temporary:
