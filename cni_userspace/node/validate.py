@@ -111,14 +111,14 @@ def judge(file: str, found: Found, node: NodeFile) -> Verdict:
     except PluginError as error:
         return said.replace(mistakes=(": ".join(filter(None, (error.msg, error.details))),))
     wrong = bounds.violations(conf, node) or schema.mistakes(config, schema.netconf())
-    return said.replace(engine=conf.engine, mistakes=tuple(wrong), notes=tuple(_notes(found, conf)))
+    return said.replace(engine=conf.engine, mistakes=tuple(wrong), notes=tuple(_notes(found, conf, node)))
 
 
 def _options(engine: str, getter: Getter) -> Value:
     return engines.load(engine).parse_options(getter)
 
 
-def _notes(found: Found, conf: NetConf) -> Iterator[str]:
+def _notes(found: Found, conf: NetConf, node: NodeFile) -> Iterator[str]:
     keys = {key.lower() for key in found.config}
     if {"vlan", "trunk"} <= keys:
         yield "`vlan` beside `trunk` is the native VLAN; ovs-cni ignores it there"
@@ -126,6 +126,8 @@ def _notes(found: Found, conf: NetConf) -> Iterator[str]:
         yield f"judged as with the PCI device that Multus puts in for the resource {found.resource}"
     if conf.type == netconf.SRIOV_TYPE:
         yield f"`type` {conf.type}: this plugin serves it where that file in CNI_PATH is a link to it"
+    if conf.engine == "sriov" and node.allow is not None:
+        yield "whether `allow.pfs` lists the PF is judged by ADD, which looks at the device"
     if getattr(conf.options, "dpdk", False):
         yield (
             "`dpdk` binds the device during ADD, "

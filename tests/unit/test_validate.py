@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cni_userspace import schema
-from cni_userspace.cni.nodefile import NodeFile
+from cni_userspace.cni.nodefile import Allow, NodeFile
 from cni_userspace.node import cli, validate
 
 FOLDER = Path(schema.HERE).parent / "netconf-examples"
@@ -96,6 +96,16 @@ def test_sriovs_own_type_is_judged_and_the_link_is_told(tmp_path: Path) -> None:
     assert (good.engine, good.mistakes) == ("sriov", ())
     assert "is a link to it" in good.notes[0]
     assert "$.bridge: is a key of the engine ovs-dpdk, and this network's engine is sriov" in bad.mistakes
+
+
+def test_that_add_alone_can_bound_the_pf_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(json.dumps({**GOOD, "master": "eth1"}))
+    bounded, free = (
+        validate.judge_file(str(tmp_path / "file"), NodeFile(path="/node", allow=allow))
+        for allow in (Allow(), None)
+    )
+    assert "`allow.pfs`" in bounded[0].notes[0]
+    assert free[0].notes == ()
 
 
 def test_a_device_that_is_bound_during_add_is_told(tmp_path: Path) -> None:
