@@ -96,6 +96,16 @@ def every(place: str) -> Iterator[Allocation]:
             yield found
 
 
+def torn(place: str) -> list[str]:
+    """Return the allocation files that cannot be read, torn by a power cut for example."""
+    try:
+        names = sorted(os.listdir(place))
+    except FileNotFoundError:
+        return []
+    found = [name for name in names if is_address(name) and read(place, name) is None]
+    return [path for name in found if os.path.lexists(path := f"{place}/{name}/{_FILE}")]
+
+
 def write(place: str, allocation: Allocation) -> None:
     """Keep an allocation, replacing an older one; the device's lock must be held."""
     file = f"{place}/{allocation.pci}/{_FILE}"

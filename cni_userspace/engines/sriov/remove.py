@@ -109,7 +109,13 @@ def marked(place: str) -> list[Marked]:
             netns=found.netns,
             netns_id=found.netns_id,
             pod=found.pod,
-            plan={"place": place, "pci": found.pci},
+            plan={
+                "place": place,
+                "pci": found.pci,
+                "pf": found.pf or found.pci,
+                "whole": not found.pf,
+                "vf": found.vf,
+            },
         )
         for found in allocations.every(place)
     ]
