@@ -170,6 +170,12 @@ def _do(block: Block, shell: Shell) -> None:
             shell.do(step)
 
 
+# The page's process namespace is its whole machine, which `userspace gc` cannot know.
+WHOLE_MACHINE = """\
+userspace() { [ "${1-}" = gc ] && set -- "$@" --here; command userspace "$@"; }
+"""
+
+
 class Shell:
     """One bash for the whole page."""
 
@@ -184,6 +190,7 @@ class Shell:
             env=_environment(),
             cwd=place,
         )
+        self._run(WHOLE_MACHINE)
 
     def do(self, step: Step) -> None:
         """Run a command and compare. Raises StepError."""
