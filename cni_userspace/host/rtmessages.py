@@ -3,9 +3,9 @@
 Owns nothing but their layout, in pyroute2's notation (linux/if_link.h,
 linux/rtnetlink.h). pyroute2's own `ifinfmsg` brings the data of fifteen kinds
 of virtual devices and costs 14 ms; unlike it, these keep addresses of any
-length as bytes, and pad `struct ifla_vf_vlan_info` to the size that kernels
-since 6.13 require. A test holds both to the same bytes. To be imported inside
-`lean.Codecs`.
+length as bytes, and pad `struct ifla_vf_vlan_info` to its size in C, which
+kernels since 6.9, and the stable ones of that time, insist on. Tests hold them
+against each other. To be imported inside `lean.Codecs`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ class LinkMessage(nlmsg):  # type: ignore[misc]
         (10, "IFLA_MASTER", "uint32"),
         (18, "IFLA_LINKINFO", "kind"),
         (20, "IFLA_IFALIAS", "asciiz"),
-        (21, "IFLA_NUM_VF", "uint32"),
         (22, "IFLA_VFINFO_LIST", "vf_list"),
         (28, "IFLA_NET_NS_FD", "uint32"),
         (29, "IFLA_EXT_MASK", "uint32"),

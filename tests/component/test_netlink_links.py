@@ -79,7 +79,6 @@ def test_a_link_is_told_as_ip_tells_it(container: Netns, there: Netlink) -> None
         master=0,
         pci="",
         kind="veth",
-        num_vf=0,
     )
 
 
