@@ -15,6 +15,7 @@ mount -t tmpfs shm /dev/shm
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t hugetlbfs hugetlbfs /dev/hugepages 2>/dev/null
 hostname guest
+: >/run/sriov-guest
 ip link set lo up
 /lib/systemd/systemd-udevd --daemon
 modprobe -a igb igbvf vfio-pci

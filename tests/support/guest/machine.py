@@ -3,7 +3,8 @@
 What later tests find there, by PCI address:
 two igb, each behind a root port of its own and so in IOMMU groups of their own
 (01:00.0 and 02:00.0), wired to each other; two e1000 behind a conventional
-bridge, which share one IOMMU group (04:01.0, 04:02.0).
+bridge, which share one IOMMU group (04:01.0, 04:02.0); their driver is not
+loaded.
 """
 
 from __future__ import annotations
