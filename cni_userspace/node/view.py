@@ -178,13 +178,13 @@ def places(records: Iterable[Record], node: NodeFile, asked: Iterable[str], stor
     return sorted({p if ":" in p else f"unix:{p}" for p in wanted} or usual)
 
 
-def has_no_switch(store: Store) -> bool:
+def has_no_switch(store: Store, usual: str = DEFAULT_DATABASE) -> bool:
     """Tell whether this is a node for SR-IOV alone, as far as nothing names a database.
 
-    A record that cannot be read may have named one.
+    A record that cannot be read may have named one. `usual` is the usual database.
     """
     sriov = os.path.isdir(f"{store.path}/{DEVICES}")
-    return sriov and not os.path.exists(DEFAULT_DATABASE.removeprefix("unix:")) and not store.unreadable()
+    return sriov and not os.path.exists(usual.removeprefix("unix:")) and not store.unreadable()
 
 
 def join(
