@@ -221,14 +221,14 @@ class _Looker:
         try:
             with Netlink(Deadline(SECONDS), container) as inside:
                 link = netdev.in_container(inside, allocation.pci, allocation.key.ifname)
-            counted = _counted(container, link.name) if link else {}
+            told = counted(container, link.name) if link else {}
         except (PluginError, OSError):  # not ours to enter, or it ended meanwhile
             return UNKNOWN, None, {}
         finally:
             os.close(container)
         if link is None:
             return GONE, None, {}
-        return (UP if link.carrier else NO_CARRIER) if link.up else DOWN, link, counted
+        return (UP if link.carrier else NO_CARRIER) if link.up else DOWN, link, told
 
     def _lives(self, allocation: Allocation) -> bool:
         if self._living is None:
@@ -249,7 +249,7 @@ def _home_name(allocation: Allocation | None) -> str:
     return str(allocation.netdev.get("name", "")) if allocation else ""
 
 
-def _counted(container: int, name: str) -> dict[str, int]:
+def counted(container: int, name: str) -> dict[str, int]:
     """Return the counters of a network device in a namespace; {} where it went away meanwhile."""
     with netns.Inside(container):
         table = open("/proc/thread-self/net/dev", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  closed below, at home
