@@ -45,7 +45,7 @@ class DirectoryLock:
                 if fd >= 0:
                     self.fd = fd
                     return self
-                self._deadline.remaining()
+                _require_time(self._path, self._deadline, self._whose)
         except BaseException:
             self._tidy()
             raise
@@ -131,11 +131,22 @@ def _wait(fd: int, what: str, deadline: Deadline, whose: str) -> None:
         signal.setitimer(signal.ITIMER_REAL, deadline.remaining())
         fcntl.flock(fd, fcntl.LOCK_EX)
     except TimeoutError:
-        raise TryAgainError(
-            f"another call works on the same {whose}",
-            details=f"the lock {what} stayed held for {deadline.seconds:g} s",
-            hint="`fuser -v` on that directory names the process that holds it",
-        ) from None
+        raise _stayed_held(what, deadline, whose) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _require_time(what: str, deadline: Deadline, whose: str) -> None:
+    try:
+        deadline.remaining()
+    except TimeoutError:
+        raise _stayed_held(what, deadline, whose) from None
+
+
+def _stayed_held(what: str, deadline: Deadline, whose: str) -> TryAgainError:
+    return TryAgainError(
+        f"another call works on the same {whose}",
+        details=f"the lock {what} stayed held for {deadline.seconds:g} s",
+        hint="`fuser -v` on that directory names the process that holds it",
+    )
