@@ -139,9 +139,14 @@ def device_nodes(sysfs: Sysfs, pci: str) -> tuple[str, ...]:
     """Return the files in /dev that an application needs for a device on a driver for DPDK."""
     if sysfs.driver(pci) != VFIO:
         return tuple(f"/dev/{name}" for name in sysfs.uio_devices(pci))
+    group = _group_file(sysfs, pci)
+    return ("/dev/vfio/vfio", group) if group else ()
+
+
+def _group_file(sysfs: Sysfs, pci: str) -> str:
     group = sysfs.iommu_group(pci)
     kind = "noiommu-" if sysfs.has_made_up_group(pci) else ""
-    return ("/dev/vfio/vfio", f"/dev/vfio/{kind}{group}") if group else ()
+    return f"/dev/vfio/{kind}{group}" if group else ""
 
 
 def bind(sysfs: Sysfs, binding: Binding, undo: Undo, deadline: Deadline, taken: Collection[str] = ()) -> None:
@@ -193,7 +198,8 @@ def restore(sysfs: Sysfs, binding: Binding, deadline: Deadline) -> list[str]:
     try:
         _restore(sysfs, binding, deadline)
     except TimeoutError as error:
-        return [str(_busy(sysfs, binding.pci, error).details)]
+        busy = _busy(sysfs, binding.pci, error)
+        return [f"{busy.msg} ({'; '.join(filter(None, (busy.details, busy.hint)))})"]
     except ConflictError as error:
         return [f"{error.msg} ({error.details})"]
     except OSError as error:
@@ -277,11 +283,12 @@ def await_netdev(links: Links, pci: str, deadline: Deadline) -> Link:
 
 
 def _busy(sysfs: Sysfs, pci: str, error: TimeoutError) -> TryAgainError:
-    nodes = " ".join(device_nodes(sysfs, pci)[-1:])
+    """Say who to ask; the link to the driver is gone before the driver lets go (drivers/base/dd.c)."""
+    group = _group_file(sysfs, pci)
     return TryAgainError(
         "the device's driver does not let go of it",
-        details=f"{pci}, driver {sysfs.driver(pci) or 'none'}: {error}",
-        hint=f"`fuser -v {nodes}` names the application that has it open" if nodes else "see dmesg",
+        details=f"{pci}: {error}",
+        hint=f"`fuser -v {group}` names the application that has it open" if group else "",
     )
 
 
