@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from cni_userspace.host.deadline import Deadline
     from cni_userspace.host.netlink import Link
 
-MAC_SECONDS = 2  # a VF's driver asks its PF for it, and is answered later
-
 
 def move(
     plan: Plan, link: Link, home: Netlink, assign: Callable[[], Result], deadline: Deadline
@@ -58,12 +56,8 @@ def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> 
 
 
 def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
-    """Set the effective MAC and see it: a VF's driver asks its PF, and is answered later."""
     try:
-        inside.set_mac(link.index, mac)
-        inside.await_link(
-            lambda found: found.index == link.index and found.mac == mac, deadline.within(MAC_SECONDS)
-        )
+        netdev.set_mac(inside, link, mac, deadline)
     except TimeoutError:
         raise InputOutputError(
             f"the driver of {link.name} took the MAC and did not set it", details=f"{mac} was asked for"

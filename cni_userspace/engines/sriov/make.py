@@ -196,8 +196,14 @@ def _binding(work: _Work, device: _Device) -> Binding | None:
     from cni_userspace.engines.sriov import driver
 
     binding = driver.look(work.sysfs, device.pci, work.plan.driver, work.deadline)
-    driver.refuse(work.sysfs, binding)
+    driver.refuse(work.sysfs, binding, _others(work.plan))
     return binding
+
+
+def _others(plan: Plan) -> list[str]:
+    """Return the devices of other containers: one IOMMU group cannot serve two."""
+    mine = plan.key.container_id
+    return [a.pci for a in allocations.every(plan.place) if a.lives and a.key.container_id != mine]
 
 
 def _allocation(plan: Plan, device: _Device, home: Netlink, binding: Binding | None) -> Allocation:
@@ -226,7 +232,7 @@ def _to_process(work: _Work, device: _Device, binding: Binding | None, mac: str)
     if binding:
         from cni_userspace.engines.sriov import driver
 
-        driver.bind(work.sysfs, binding, work.undo, work.deadline)
+        driver.bind(work.sysfs, binding, work.undo, work.deadline, _others(work.plan))
     work.assign()
     if work.plan.whole and device.link:
         mac = device.link.mac

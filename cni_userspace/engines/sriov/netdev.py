@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cni_userspace.host.sysfs import Sysfs
 
 HOME_SECONDS = 10  # for the kernel to bring a device home: it takes namespaces apart one by one
+MAC_SECONDS = 2
 _LINK_LOCAL = "fe80:"
 
 
@@ -137,7 +138,7 @@ def required(netlink: Netlink, name: str) -> Link:
     return found
 
 
-def settle(home: Netlink, link: Link, before: Before) -> list[str]:
+def settle(home: Netlink, link: Link, before: Before, deadline: Deadline) -> list[str]:
     """Make a device at home what it was; return what would not go. A repeat changes nothing."""
     failures = []
     index = link.index
@@ -145,7 +146,7 @@ def settle(home: Netlink, link: Link, before: Before) -> list[str]:
         home.set_up(index, up=False)  # names and many drivers' MACs change only then
         failures += _attempt(f"name {before.name}", lambda: _rename(home, link, before.name))
         if link.mac != before.mac:
-            failures += _attempt(f"MAC {before.mac}", lambda: home.set_mac(index, before.mac))
+            failures += _attempt(f"MAC {before.mac}", lambda: set_mac(home, link, before.mac, deadline))
         if link.mtu != before.mtu:
             failures += _attempt(f"MTU {before.mtu}", lambda: home.set_mtu(index, before.mtu))
     for name in before.altnames:
@@ -162,11 +163,32 @@ def settle(home: Netlink, link: Link, before: Before) -> list[str]:
     return failures
 
 
+def set_mac(netlink: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
+    """Give a device its effective MAC, and see it; it may be up afterwards.
+
+    A VF's driver asks its PF, which answers later, or refuses even the MAC that
+    it has itself set for the VF: igb does, for one that it does not trust. Such
+    a driver takes over the PF's when it comes up. Raises OSError, TimeoutError.
+    """
+    refusal: OSError | None = None
+    try:
+        netlink.set_mac(link.index, mac)
+    except OSError as error:
+        refusal = error
+        netlink.set_up(link.index, up=True)
+    try:
+        netlink.await_link(
+            lambda found: found.index == link.index and found.mac == mac, deadline.within(MAC_SECONDS)
+        )
+    except TimeoutError:
+        raise refusal or TimeoutError(f"{mac} does not show") from None
+
+
 def _attempt(what: str, step: Any) -> list[str]:  # noqa: ANN401  any call without arguments
     try:
         step()
     except OSError as error:
-        return [f"{what}: {error.strerror}"]
+        return [f"{what}: {error.strerror or error}"]
     return []
 
 
@@ -190,7 +212,7 @@ def bring_home(allocation: Allocation, home: Netlink, sysfs: Sysfs, deadline: De
             )
         except TimeoutError:
             return [*failures, f"{before.name} has not come home: a process may hold its namespace"]
-    return failures + settle(home, link, before)
+    return failures + settle(home, link, before, deadline)
 
 
 def _fetch(allocation: Allocation, before: Before, deadline: Deadline) -> list[str]:

@@ -66,7 +66,7 @@ def _restore(current: Allocation, deadline: Deadline) -> list[str]:
         if current.settings:
             failures += _attempt(lambda: _reset(home, current, sysfs))
         if current.binding:
-            failures += _attempt(lambda: _rebind(sysfs, current, deadline))
+            failures += _attempt(lambda: _rebind(home, current, sysfs, deadline))
         if current.netdev:
             failures += _attempt(lambda: _bring_home(home, current, sysfs, deadline))
     return failures
@@ -82,10 +82,14 @@ def _reset(home: Netlink, current: Allocation, sysfs: Sysfs) -> list[str]:
     return vf.restore(seat, current.settings, current.netdev.get("mac", ""))
 
 
-def _rebind(sysfs: Sysfs, current: Allocation, deadline: Deadline) -> list[str]:
+def _rebind(home: Netlink, current: Allocation, sysfs: Sysfs, deadline: Deadline) -> list[str]:
     from cni_userspace.engines.sriov import driver
 
-    return driver.restore(sysfs, driver.Binding(**current.binding), deadline)
+    binding = driver.Binding(**current.binding)
+    failures = driver.restore(sysfs, binding, deadline)
+    if current.netdev and not failures:
+        driver.await_netdev(home, current.pci, deadline)  # udev names a new one and gives it a MAC
+    return failures
 
 
 def _bring_home(home: Netlink, current: Allocation, sysfs: Sysfs, deadline: Deadline) -> list[str]:
