@@ -188,7 +188,7 @@ def _named(getter: Getter, *, pf_only: bool) -> None:
     problems = getter.problems
     master = getter.find("master")[1] not in (MISSING, "")
     path, vf = _said(getter, "vf")
-    if pf_only and not master:
+    if pf_only and not master and not getter.device[1] and not getter.device_later:
         problems.add(*getter.find("pfOnly"), "needs `master`, the PF")
     elif vf is not MISSING and not pf_only and getter.device[1]:
         problems.add(path, vf, f"does not go with a device that is named already: {getter.device[1]}")
