@@ -33,7 +33,7 @@ def in_use(home: Netlink, link: Link, sysfs: Sysfs) -> str:
         return f"{link.name} carries {', '.join(upper)}"
     if link.index in home.default_routes():
         return f"{link.name} carries the node's default route"
-    used = {_hexadecimal(a.address) for a in home.addresses(link.index)} & set(_bound())
+    used = {hexadecimal(a.address) for a in home.addresses(link.index)} & set(_bound())
     if used:
         return f"programs of the node use an address of {link.name}"
     return ""
@@ -73,7 +73,7 @@ def _bound() -> Iterator[str]:
             continue
 
 
-def _hexadecimal(address: str) -> str:
+def hexadecimal(address: str) -> str:
     """Return an address as /proc/net/tcp prints it: words in the machine's own byte order."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
