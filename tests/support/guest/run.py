@@ -7,6 +7,7 @@ having told the command's status has failed, whatever it printed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from tests.support.child import tail
@@ -21,7 +23,7 @@ from tests.support.guest import initramfs, machine
 from tests.support.need import find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BOOT_SECONDS = 150.0
@@ -36,18 +38,30 @@ class GuestError(Exception):
 def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
     """Run a command in a fresh guest, its output on our stdout; return its exit code.
 
-    `seconds` are for all of it. Raises GuestError, and NoKernelError where the
+    `seconds` are for all of it, but for waiting for another guest's end. Raises GuestError, and NoKernelError where the
     machine has not what it takes.
     """
     kernel, version = machine.kernel()
     busybox = find("busybox")
     if busybox is None or find(machine.QEMU) is None:
         raise initramfs.NoKernelError("no busybox or no QEMU (./dev setup)")
-    with tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
+    with _alone(), tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
         initrd = os.path.join(directory, "initrd")
         with open(initrd, "wb") as file:
             file.write(initramfs.archive(version, job(command, env), busybox))
         return _Run(machine.command(kernel, initrd, directory), directory).result(seconds)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other guest runs on this machine: emulated ones starve each other."""
+    with open(os.path.join(tempfile.gettempdir(), "sriov-guest.lock"), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another guest runs: waiting for its end", file=sys.stderr, flush=True)  # noqa: T201
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def job(command: Sequence[str], env: Mapping[str, str]) -> str:
