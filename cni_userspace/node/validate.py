@@ -251,7 +251,9 @@ def _text(verdicts: Sequence[Verdict], node: NodeFile) -> str:
 def _bounded(node: NodeFile) -> str:
     place = os.environ.get(nodefile.VARIABLE) or nodefile.DEFAULT_PATH
     if not node.path:
-        return f"No node file at {place}: on this node nothing bounds what a network configuration may name."
+        there = os.path.islink(place)
+        said = f"The node file {place} is a link to nothing" if there else f"No node file at {place}"
+        return f"{said}: on this node nothing bounds what a network configuration may name."
     if node.allow is None:
         return f"The node file {place} has no `allow`: nothing bounds what a network configuration may name."
     return f"Bounded by `allow` in the node file {place}."

@@ -198,6 +198,21 @@ def test_it_says_when_nothing_bounds_the_node(
     assert words in capsys.readouterr().out
 
 
+def test_a_node_file_that_is_there_and_cannot_be_read_is_not_called_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(os.environ["USERSPACE_CNI_CONF"])
+    (tmp_path / "n.json").write_text(json.dumps(GOOD))
+    file.symlink_to("nothing")
+    assert cli.main(["validate", str(tmp_path / "n.json")]) == 0
+    assert f"The node file {file} is a link to nothing" in capsys.readouterr().out
+    file.unlink()
+    file.mkdir()
+    assert cli.main(["validate", str(tmp_path / "n.json")]) == 1
+    said = capsys.readouterr()
+    assert (said.out, f"{file}: is no regular file" in said.err) == ("", True)
+
+
 def test_json_output_keeps_its_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "n.json").write_text(json.dumps(BAD))
     assert cli.main(["validate", "-o", "json", str(tmp_path / "n.json"), "/nonexistent"]) == 1
