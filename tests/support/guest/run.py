@@ -38,8 +38,8 @@ class GuestError(Exception):
 def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
     """Run a command in a fresh guest, its output on our stdout; return its exit code.
 
-    `seconds` are for all of it, but for waiting for another guest's end. Raises GuestError, and NoKernelError where the
-    machine has not what it takes.
+    `seconds` are for all of it, but for waiting for another guest's end. Raises
+    GuestError, and NoKernelError where the machine has not what it takes.
     """
     kernel, version = machine.kernel()
     busybox = find("busybox")
