@@ -4,6 +4,7 @@
 # and done without; only Python itself is a must.
 
 PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux etcd-server openssl)
+GUEST_PACKAGES=(linux-image-amd64 kmod udev busybox-static)
 PAGES=320 # two DPDK switches at once; more are taken where a test needs them
 PYTHON=.venv/bin/python
 APT_READY=''
@@ -131,6 +132,41 @@ take_hugepages() {
 give_hugepages_back() {
     if [ -n "${HUGEPAGES_TAKEN-}" ]; then "$PYTHON" -m tests.support.hugepages give-back $$; fi
     HUGEPAGES_TAKEN=''
+}
+
+# The guest with SR-IOV: a stock kernel, and a QEMU that has the igb. Debian 12
+# has that in its backports, which are used here once and not left enabled.
+setup_guest() {
+    local complete=0
+    debian "${GUEST_PACKAGES[@]}" || complete=1
+    if has_igb; then
+        there "QEMU with an igb"
+    elif candidate_has_igb; then
+        debian qemu-system-x86 || complete=1
+    elif ! is_root || ! step "QEMU with an igb, from the backports" qemu_from_backports || ! has_igb; then
+        note "no QEMU 8 or later: what needs an SR-IOV device is left out"
+        complete=1
+    fi
+    return "$complete"
+}
+has_igb() { has qemu-system-x86_64 && qemu-system-x86_64 -device help 2>/dev/null | grep -q '"igb"'; }
+candidate_has_igb() {
+    local version
+    has dpkg-query && version=$(apt-cache policy qemu-system-x86 2>/dev/null | sed -n 's/^ *Candidate: *//p')
+    [ -n "${version-}" ] && dpkg --compare-versions "$version" ge 1:8
+}
+qemu_from_backports() {
+    local apt=$PWD/.cache/apt suite options status=0
+    suite=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")-backports
+    options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/sources"
+        -o "Dir::State::lists=$apt/lists" -o APT::Sandbox::User=root)
+    mkdir -p "$apt/lists/partial"
+    "$PYTHON" -m tests.support.guest.backports "$apt/sources" || return 1
+    guard_services
+    apt "${options[@]}" update && apt_install "${options[@]}" -t "$suite" qemu-system-x86 || status=1
+    unguard_services
+    rm -rf "$apt"
+    return "$status"
 }
 
 # The Go programs are built in the background while the fast tests run. The build

@@ -8,14 +8,13 @@ fixtures; what the plugin has changed must be back when it ends.
 
 from __future__ import annotations
 
-import os
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import guest
-from tests.support.guest.nic import Device, Pf, Vf, links, settle
+from tests.support.guest.home import difference, picture
+from tests.support.guest.nic import Device, Pf, Vf
 from tests.support.plugin import Plugin
 from tests.support.remains import remains
 
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.guest.home import Picture
+
     MakePlugin = Callable[..., Plugin]
-    Picture = dict[str, Any]
 
 VFS = 4
-RETURN_SECONDS = 20.0  # until the kernel has brought a device home from a dead namespace, and udev is done
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -102,45 +101,24 @@ def plugin(make_plugin: MakePlugin) -> Plugin:
     return make_plugin()
 
 
+@pytest.fixture(scope="session")
+def _last(_pfs: tuple[Pf, Pf]) -> list[Picture]:
+    """Give the place of the picture that the last test left."""
+    return [picture()]
+
+
 @pytest.fixture(autouse=True)
-def _home(_pfs: tuple[Pf, Pf]) -> Iterator[None]:
+def _home(_pfs: tuple[Pf, Pf], _last: list[Picture]) -> Iterator[None]:
     """See that everything is as before; else say so, and start the PFs anew."""
     first, _ = _pfs
-    vfs, before = first.vfs(), _picture()
     yield
-    if first.vfs() != vfs:
-        first.set_vfs(VFS)
-        before = {name: told for name, told in before.items() if name not in {vf.address for vf in vfs}}
-    difference = _difference(before)
-    if difference:
+    if first.netdev:
+        first.set_vfs(VFS)  # which a test may have changed
+    lines = difference(_last[0])
+    if lines:
         for pf in _pfs:
             pf.rebind()
         first.set_vfs(VFS)
         first.up()
-        pytest.fail("not as before the test:\n" + "\n".join(difference), pytrace=False)
-
-
-def _picture() -> Picture:
-    functions = [Pf(a) for a in sorted(os.listdir("/sys/bus/pci/devices")) if _is_nic(a)]
-    found: Picture = {pf.address: pf.picture() for pf in functions}
-    netdevs = sorted(one["ifname"] for one in links())
-    namespaces = sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
-    return {**found, "netdevs": netdevs, "namespaces": namespaces}
-
-
-def _difference(before: Picture) -> list[str]:
-    """Return how the picture differs in the end; what is on its way is waited for."""
-    end = time.monotonic() + RETURN_SECONDS
-    while True:
-        settle()
-        after = _picture()
-        lines = [
-            f"{name}: {told} -> {after.get(name)}" for name, told in before.items() if told != after.get(name)
-        ]
-        if not lines or time.monotonic() > end:
-            return lines
-
-
-def _is_nic(address: str) -> bool:
-    with open(f"/sys/bus/pci/devices/{address}/class", encoding="ascii") as file:
-        return file.read().startswith("0x02")
+        _last[0] = picture()
+        pytest.fail("not as before the test:\n" + "\n".join(lines), pytrace=False)

@@ -20,13 +20,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--shell", action="store_true", help="run a command instead of pytest")
     options, rest = parser.parse_known_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    pytest = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/sriov")
     env = {name: os.environ[name] for name in run.PASSED_ON if name in os.environ}
     try:
-        return run.run(rest if options.shell else [*pytest, *rest], options.deadline, env)
+        return run.run(rest if options.shell else _pytest(rest), options.deadline, env)
     except (run.GuestError, initramfs.NoKernelError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a person reads it
         return FAILED
+
+
+def _pytest(arguments: list[str]) -> list[str]:
+    """Return the command line; where no argument is a path, all tests are meant."""
+    paths = [a for a in arguments if os.path.exists(a.split("::")[0])]
+    colour = ["--color=yes"] if sys.stdout.isatty() else []
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *colour]
+    return [*command, *([] if paths else ["tests/sriov"]), *arguments]
 
 
 if __name__ == "__main__":

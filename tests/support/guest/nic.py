@@ -1,9 +1,9 @@
 """The guest's network devices, seen from outside the plugin: sysfs and ip(8).
 
-Owns the number of VFs of a PF and the picture of a device that must be the
-same before and after. Must never ask the plugin's own code anything: this is
-the witness. Names come from udev some time after the kernel has made a device
-(udev also gives an igbvf another MAC): hence the waits.
+Owns the functions' drivers and the number of VFs of a PF. Must never ask the
+plugin's own code anything: this is the witness. Names come from udev some time
+after the kernel has made a device (udev also gives an igbvf another MAC): hence
+the waits.
 """
 
 from __future__ import annotations
@@ -23,22 +23,33 @@ NO_MAC = "00:00:00:00:00:00"
 
 def link(name: str, netns: str = "") -> dict[str, Any]:
     """Return what `ip -d -j link` says of a netdev, in a namespace by its name. Raises CalledProcessError."""
-    (found,) = _ip(netns, "-d", "link", "show", "dev", name)
+    (found,) = ip(netns, "-d", "link", "show", "dev", name)
     return found
 
 
 def links(netns: str = "") -> list[dict[str, Any]]:
     """Return what it says of all, loopback not counted."""
-    return [one for one in _ip(netns, "-d", "link") if one["ifname"] != "lo"]
+    return [one for one in ip(netns, "-d", "link") if one["ifname"] != "lo"]
 
 
 def addresses(name: str, netns: str = "") -> list[str]:
     """Return a netdev's addresses as `192.0.2.1/24`, link-local ones of IPv6 not counted."""
-    (found,) = _ip(netns, "address", "show", "dev", name)
-    infos = (
-        info for info in found["addr_info"] if not (info["family"] == "inet6" and info["scope"] == "link")
-    )
-    return [f"{info['local']}/{info['prefixlen']}" for info in infos]
+    (found,) = ip(netns, "address", "show", "dev", name)
+    return addresses_of(found)
+
+
+def addresses_of(told: dict[str, Any]) -> list[str]:
+    """Return the addresses in what `ip -j address` says of one netdev."""
+    scopes = ((info, (info["family"], info["scope"])) for info in told["addr_info"])
+    return [f"{info['local']}/{info['prefixlen']}" for info, scope in scopes if scope != ("inet6", "link")]
+
+
+def ip(netns: str, *words: str) -> list[dict[str, Any]]:
+    """Return what `ip -j` answers. Raises CalledProcessError."""
+    place = ["-n", netns] if netns else []
+    done = subprocess.run(["ip", *place, "-j", *words], check=True, capture_output=True, text=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Device:
     @property
     def override(self) -> str:
         """The driver that it is reserved for, "" for none."""
-        told = self._read("driver_override")
+        told = self.read("driver_override")
         return "" if told == "(null)" else told
 
     @property
@@ -80,15 +91,6 @@ class Device:
         """What `ip -d -j link` says of its netdev; it must be at home."""
         return link(self.netdev)
 
-    def picture(self) -> dict[str, Any]:
-        """Return all that must be as before when nobody has it any more."""
-        found: dict[str, Any] = {"driver": self.driver, "override": self.override, "netdev": self.netdev}
-        if self.netdev:
-            told = self.link
-            found |= {key: told.get(key) for key in ("mtu", "address", "altnames")}
-            found |= {"up": "UP" in told["flags"], "addresses": addresses(self.netdev)}
-        return found
-
     def rebind(self, driver: str = "") -> None:
         """Hand it to a driver, "" for its own, which starts it anew: VFs and settings are gone then."""
         self.write("driver_override", driver or "\n")
@@ -104,7 +106,8 @@ class Device:
         with open(os.path.join(self.path, name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def _read(self, name: str) -> str:
+    def read(self, name: str) -> str:
+        """Return what one of its files in sysfs says."""
         with open(os.path.join(self.path, name), encoding="utf-8") as file:
             return file.read().strip()
 
@@ -125,21 +128,6 @@ class Vf(Device):
 class Pf(Device):
     """A physical function."""
 
-    def picture(self) -> dict[str, Any]:
-        """Return what a device's picture has, and the settings of the VFs.
-
-        As the MAC that the PF keeps for a VF, igb tells none, the one that was
-        set there, or the one that the VF has taken by itself when it last came
-        up: the first and the last are the same state.
-        """
-        found = super().picture()
-        if self.netdev:
-            own = {vf.index: link(vf.netdev)["address"] for vf in self.vfs() if vf.netdev}
-            for info in self.link.get("vfinfo_list", ()):
-                its_own = info["address"] in (NO_MAC, own.get(info["vf"]))
-                found[f"VF {info['vf']}"] = info | ({"address": "its own"} if its_own else {})
-        return found
-
     def up(self) -> None:
         """Bring its netdev up and wait for the carrier."""
         subprocess.run(["ip", "link", "set", self.netdev, "up"], check=True)
@@ -151,7 +139,7 @@ class Pf(Device):
         Another number than before makes all of them anew, with other MACs, and
         resets the PF: its link goes down for some seconds.
         """
-        if int(self._read("sriov_numvfs")) != count:
+        if int(self.read("sriov_numvfs")) != count:
             self.write("sriov_numvfs", "0")
             if count:
                 self.write("sriov_numvfs", str(count))
@@ -183,13 +171,6 @@ def await_carrier(name: str, netns: str = "") -> None:
 def settle() -> None:
     """Wait until udev has nothing more to do."""
     subprocess.run(["udevadm", "settle", f"--timeout={SECONDS:.0f}"], check=True)
-
-
-def _ip(netns: str, *words: str) -> list[dict[str, Any]]:
-    place = ["-n", netns] if netns else []
-    done = subprocess.run(["ip", *place, "-j", *words], check=True, capture_output=True, text=True)
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
 
 
 def _all() -> str:
