@@ -164,11 +164,12 @@ def settle(home: Netlink, link: Link, before: Before, deadline: Deadline) -> lis
 
 
 def set_mac(netlink: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
-    """Give a device its effective MAC, and see it; it may be up afterwards.
+    """Give a device that is down its effective MAC, and see it.
 
     A VF's driver asks its PF, which answers later, or refuses even the MAC that
     it has itself set for the VF: igb does, for one that it does not trust. Such
-    a driver takes over the PF's when it comes up. Raises OSError, TimeoutError.
+    drivers take over the PF's when they reset, which igbvf does on its way down,
+    others on their way up. Raises OSError, TimeoutError.
     """
     refusal: OSError | None = None
     try:
@@ -176,6 +177,7 @@ def set_mac(netlink: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
     except OSError as error:
         refusal = error
         netlink.set_up(link.index, up=True)
+        netlink.set_up(link.index, up=False)
     try:
         netlink.await_link(
             lambda found: found.index == link.index and found.mac == mac, deadline.within(MAC_SECONDS)
