@@ -165,12 +165,13 @@ def test_a_vf_whose_container_died_is_the_next_ones_and_a_late_del_does_not_touc
     asked = conf(plugin, deviceID=vf.address, mac=MAC)
     plugin.add(asked, "one", one.path).succeeded()
     one.close()
-    result = plugin.add({**asked, "mac": None, "vlan": 5}, "other", other.path).succeeded()
+    next_one = conf(plugin, deviceID=vf.address, vlan=5)
+    result = plugin.add(next_one, "other", other.path).succeeded()
     assert result["interfaces"][0]["mac"] == mac
     plugin.delete(asked, "one", one.path).succeeded()
     assert vf.settings()["vlan_list"] == [{"vlan": 5}]
     assert other.links() == ["net1"]
-    plugin.delete({**asked, "mac": None, "vlan": 5}, "other", other.path).succeeded()
+    plugin.delete(next_one, "other", other.path).succeeded()
     assert vf.netdev == name
 
 
@@ -178,7 +179,7 @@ def test_gc_brings_a_vf_home_that_the_runtime_does_not_list(plugin: Plugin, vf: 
     asked = conf(plugin, deviceID=vf.address, mac=MAC)
     name = vf.netdev
     plugin.add(asked, "one", netns.path).succeeded()
-    plugin.gc(conf(plugin), []).succeeded()
+    plugin.gc(conf(plugin, engine="sriov"), []).succeeded()
     assert vf.netdev == name
     assert netns.links() == []
 

@@ -126,7 +126,15 @@ def _rename(netlink: Netlink, link: Link, name: str) -> None:
     """Give a device that is down a name, also where that is one of its alternative ones."""
     if name in link.altnames:
         netlink.remove_altname(link.index, name)
-    if name != link.name:
+    if name == link.name:
+        return
+    try:
+        netlink.rename(link.index, name)
+    except FileExistsError:  # udev gives a device that came home by itself its old name as an alternative
+        now = netlink.link_at(link.index)
+        if now is None or name not in now.altnames:
+            raise
+        netlink.remove_altname(link.index, name)
         netlink.rename(link.index, name)
 
 
