@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.sriov.steps import Steps
 from tests.support import guest
 from tests.support.guest.home import difference, picture
 from tests.support.guest.nic import Device, Pf, Vf
@@ -43,8 +44,8 @@ def pytest_report_header() -> str:
 def _pfs() -> tuple[Pf, Pf]:
     """Give both PFs in the state that each test finds."""
     first, second = Pf(guest.FIRST_PF), Pf(guest.SECOND_PF)
-    first.set_vfs(VFS)
     first.up()
+    first.set_vfs(VFS)
     return first, second
 
 
@@ -70,6 +71,12 @@ def vfs(pf: Pf) -> tuple[Vf, ...]:
 def vf(vfs: tuple[Vf, ...]) -> Vf:
     """Give the first VF."""
     return vfs[0]
+
+
+@pytest.fixture(scope="session")
+def steps(_pfs: tuple[Pf, Pf]) -> Steps:
+    """Give the steps of an ADD and a DEL of the first VF."""
+    return Steps(_pfs[0].vfs()[0])
 
 
 @pytest.fixture
@@ -118,7 +125,7 @@ def _home(_pfs: tuple[Pf, Pf], _last: list[Picture]) -> Iterator[None]:
     if lines:
         for pf in _pfs:
             pf.rebind()
-        first.set_vfs(VFS)
         first.up()
+        first.set_vfs(VFS)
         _last[0] = picture()
         pytest.fail("not as before the test:\n" + "\n".join(lines), pytrace=False)

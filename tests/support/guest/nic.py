@@ -12,9 +12,12 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support.child import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEVICES = "/sys/bus/pci/devices"
 SECONDS = 60.0
@@ -134,22 +137,22 @@ class Pf(Device):
         await_carrier(self.netdev)
 
     def set_vfs(self, count: int) -> tuple[Vf, ...]:
-        """Have this many VFs, each with its netdev under the name that udev gives.
+        """Have this many VFs; where they are made, also wait for their names, which udev gives.
 
-        Another number than before makes all of them anew, with other MACs, and
-        resets the PF: its link goes down for some seconds.
+        Another number than before makes all of them anew and resets the PF,
+        whose link goes down for a second.
         """
-        if int(self.read("sriov_numvfs")) != count:
-            self.write("sriov_numvfs", "0")
-            if count:
-                self.write("sriov_numvfs", str(count))
-            settle()
-            if "UP" in self.link["flags"]:
-                await_carrier(self.netdev)
+        if int(self.read("sriov_numvfs")) == count:
+            return self.vfs()
+        self.write("sriov_numvfs", "0")
+        if count:
+            self.write("sriov_numvfs", str(count))
+        settle()
         found = self.vfs()
-        wait_for(
-            "VFs named by udev", lambda: all(vf.netdev.startswith("en") for vf in found), SECONDS, proof=_all
-        )
+        wait_for("VFs with names", lambda: all(vf.netdev[:2] == "en" for vf in found), SECONDS, proof=_all)
+        if "UP" in self.link["flags"]:
+            await_carrier(self.netdev)
+            _wake(found)
         return found
 
     def vfs(self) -> tuple[Vf, ...]:
@@ -166,6 +169,17 @@ def await_carrier(name: str, netns: str = "") -> None:
         return "LOWER_UP" in link(name, netns)["flags"]
 
     wait_for(f"the link of {name}", there, SECONDS, proof=lambda: str(link(name, netns)))
+
+
+def _wake(vfs: Sequence[Vf]) -> None:
+    """Take each VF up and down once, which resets it: its link is there at once from then on.
+
+    At its making the PF is in reset itself and does not answer; left alone,
+    igbvf tries again ten seconds later (igbvf_has_link() of the kernel).
+    """
+    names = [vf.netdev for vf in vfs]
+    script = "".join(f"link set {name} {state}\n" for name in names for state in ("up", "down"))
+    subprocess.run(["ip", "-batch", "-"], check=True, input=script, text=True)
 
 
 def settle() -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BOOT_SECONDS = 150.0
 CONSOLE_LINES = 30
+LOCK = "/tmp/sriov-guest.lock"  # noqa: S108  of the machine, not of the checkout
 PASSED_ON = ("CI", "USERSPACE_TESTS_STRICT", "USERSPACE_PLUGIN")
 
 
@@ -38,14 +39,14 @@ class GuestError(Exception):
 def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
     """Run a command in a fresh guest, its output on our stdout; return its exit code.
 
-    `seconds` are for all of it, but for waiting for another guest's end. Raises
+    `seconds` are for all of it, and as many for waiting for another guest's end. Raises
     GuestError, and NoKernelError where the machine has not what it takes.
     """
     kernel, version = machine.kernel()
     busybox = find("busybox")
     if busybox is None or find(machine.QEMU) is None:
         raise initramfs.NoKernelError("no busybox or no QEMU (./dev setup)")
-    with _alone(), tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
+    with _alone(seconds), tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
         initrd = os.path.join(directory, "initrd")
         with open(initrd, "wb") as file:
             file.write(initramfs.archive(version, job(command, env), busybox))
@@ -53,14 +54,22 @@ def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(seconds: float) -> Iterator[None]:
     """Wait until no other guest runs on this machine: emulated ones starve each other."""
-    with open(os.path.join(tempfile.gettempdir(), "sriov-guest.lock"), "w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another guest runs: waiting for its end", file=sys.stderr, flush=True)  # noqa: T201
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    end = time.monotonic() + seconds
+    told = False
+    with open(LOCK, "w", encoding="ascii") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise GuestError(f"another guest runs, for more than {seconds:.0f} s now") from None
+            if not told:
+                print("another guest runs: waiting for its end", file=sys.stderr, flush=True)  # noqa: T201
+            told = True
+            time.sleep(0.5)
         yield
 
 

@@ -1,0 +1,45 @@
+"""The guest's way to the machine that it runs on: a network device of QEMU's user network.
+
+There only where the guest was started with an invitation to a Kubernetes API.
+Up only while `outside` lasts, and without a route to anywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.support.child import RigError
+from tests.support.guest.nic import await_carrier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = "10.0.2.2"  # the machine's loopback, as QEMU's user network has it
+GUEST = "10.0.2.15/24"
+MAC = "52:54:00:00:09:00"
+INTERFACES = "/sys/class/net"
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Have the way while the context lasts. Raises RigError where there is none."""
+    name = _device()
+    subprocess.run(["ip", "address", "add", GUEST, "dev", name], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    await_carrier(name)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "address", "flush", "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "down"], check=True)
+
+
+def _device() -> str:
+    for name in os.listdir(INTERFACES):
+        with open(os.path.join(INTERFACES, name, "address"), encoding="ascii") as file:
+            if file.read().strip() == MAC:
+                return name
+    raise RigError("the guest has no way outside: it was started without a Kubernetes API")
