@@ -59,6 +59,18 @@ def test_a_torn_allocation_counts_as_none(tmp_path: Path, text: str) -> None:
     assert list(allocation.every(str(tmp_path / "devices"))) == []
 
 
+def test_what_a_killed_write_left_is_removed_but_not_while_somebody_writes(tmp_path: Path) -> None:
+    place = str(tmp_path / "devices")
+    unfinished = tmp_path / "devices" / PCI / "allocation.json.new"
+    with allocation.hold(place, PCI, Deadline(5)):
+        unfinished.touch()
+        allocation.discard_unfinished(place, Deadline(5))
+        assert unfinished.exists()
+    allocation.discard_unfinished(place, Deadline(5))
+    assert list((tmp_path / "devices").iterdir()) == []
+    allocation.discard_unfinished(str(tmp_path / "none"), Deadline(5))
+
+
 def test_a_device_has_one_lock(tmp_path: Path) -> None:
     place = str(tmp_path / "devices")
     with (

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 
 from cni_userspace.attach.store import Key
-from cni_userspace.errors import InputOutputError
+from cni_userspace.errors import InputOutputError, TryAgainError
 from cni_userspace.host import netns
 from cni_userspace.host.lock import DirectoryLock
 from cni_userspace.host.sysfs import is_address
@@ -106,6 +106,21 @@ def torn(place: str) -> list[str]:
     return [path for name in found if os.path.lexists(path := f"{place}/{name}/{_FILE}")]
 
 
+def discard_unfinished(place: str, deadline: Deadline) -> None:
+    """Remove what calls left that were killed while they wrote; nobody is waited for."""
+    try:
+        names = os.listdir(place)
+    except FileNotFoundError:
+        return
+    for pci in names:
+        if is_address(pci) and os.path.lexists(f"{place}/{pci}/{_FILE}.new"):
+            try:
+                with hold(place, pci, deadline.within(0)):
+                    _discard(f"{place}/{pci}/{_FILE}.new")
+            except (TryAgainError, OSError):  # somebody is just writing it; the next one replaces it anyway
+                continue
+
+
 def write(place: str, allocation: Allocation) -> None:
     """Keep an allocation, replacing an older one; the device's lock must be held."""
     file = f"{place}/{allocation.pci}/{_FILE}"
@@ -124,10 +139,14 @@ def write(place: str, allocation: Allocation) -> None:
 def delete(place: str, pci: str) -> None:
     """Forget an allocation; a repeat is success. The device's lock must be held."""
     for name in (f"{_FILE}.new", _FILE):
-        try:
-            os.unlink(f"{place}/{pci}/{name}")
-        except FileNotFoundError:
-            pass
+        _discard(f"{place}/{pci}/{name}")
+
+
+def _discard(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def _unwritable(path: str, error: OSError) -> InputOutputError:

@@ -34,6 +34,7 @@ def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
     for found in allocations.every(plan["place"]):
         if found.key == key:
             failures += give_back(plan["place"], found.pci, key, deadline.within(STEP_SECONDS))
+    allocations.discard_unfinished(plan["place"], deadline)
     return failures
 
 
