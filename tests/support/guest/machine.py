@@ -4,7 +4,7 @@ What later tests find there, by PCI address:
 two igb, each behind a root port of its own and so in IOMMU groups of their own
 (01:00.0 and 02:00.0), wired to each other; two e1000 behind a conventional
 bridge, which share one IOMMU group (04:01.0, 04:02.0); their driver is not
-loaded.
+loaded; where wanted, a virtio device that leads to this machine (outside.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import glob
 import os
 import re
 
+from tests.support.guest import outside
 from tests.support.guest.initramfs import NoKernelError
 
 QEMU = "qemu-system-x86_64"
@@ -38,7 +39,7 @@ def kernel() -> tuple[str, str]:
     return f"/boot/vmlinuz-{newest}", newest
 
 
-def command(kernel_path: str, initrd: str, directory: str) -> list[str]:
+def command(kernel_path: str, initrd: str, directory: str, *, way_outside: bool) -> list[str]:
     """Return QEMU's command line; its files are in `directory`, the job's output is its stdout."""
     return [
         *(QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-name", "sriov-guest"),
@@ -55,6 +56,7 @@ def command(kernel_path: str, initrd: str, directory: str) -> list[str]:
         *("-device", "virtserialport,name=status_port,chardev=status"),
         *("-device", "intel-iommu,intremap=on"),
         *_nics(),
+        *(_way_outside() if way_outside else ()),
     ]
 
 
@@ -70,4 +72,11 @@ def _nics() -> list[str]:
         *("-device", "e1000,bus=bridge,addr=2,netdev=wire4,mac=52:54:00:00:04:00"),
         *("-netdev", "hubport,id=wire1,hubid=1", "-netdev", "hubport,id=wire2,hubid=1"),
         *("-netdev", "hubport,id=wire3,hubid=2", "-netdev", "hubport,id=wire4,hubid=2"),
+    ]
+
+
+def _way_outside() -> list[str]:
+    return [
+        *("-netdev", "user,id=outside,ipv6=off"),
+        *("-device", f"virtio-net-pci,netdev=outside,mac={outside.MAC},romfile="),
     ]

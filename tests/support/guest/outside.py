@@ -17,8 +17,7 @@ from tests.support.guest.nic import await_carrier
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOST = "10.0.2.2"  # the machine's loopback, as QEMU's user network has it
-GUEST = "10.0.2.15/24"
+ADDRESS = "10.0.2.15/24"  # of QEMU's user network, where the machine's loopback is apiserver.QEMU_HOST
 MAC = "52:54:00:00:09:00"
 INTERFACES = "/sys/class/net"
 
@@ -27,7 +26,7 @@ INTERFACES = "/sys/class/net"
 def outside() -> Iterator[None]:
     """Have the way while the context lasts. Raises RigError where there is none."""
     name = _device()
-    subprocess.run(["ip", "address", "add", GUEST, "dev", name], check=True)
+    subprocess.run(["ip", "address", "add", ADDRESS, "dev", name], check=True)
     subprocess.run(["ip", "link", "set", name, "up"], check=True)
     await_carrier(name)
     try:

@@ -18,6 +18,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from tests.support import kubeapi
+from tests.support.apiserver import QEMU_HOST, ApiServer
 from tests.support.child import tail
 from tests.support.guest import initramfs, machine
 from tests.support.need import find
@@ -36,21 +38,37 @@ class GuestError(Exception):
     """The guest did not start, or did not tell how the command ended; the text has its console's end."""
 
 
-def run(command: Sequence[str], seconds: float, env: Mapping[str, str]) -> int:
+def run(command: Sequence[str], seconds: float, env: Mapping[str, str], *, api: bool = False) -> int:
     """Run a command in a fresh guest, its output on our stdout; return its exit code.
 
-    `seconds` are for all of it, and as many for waiting for another guest's end. Raises
+    `seconds` are for all of it, and as many for waiting for another guest's end; with `api`
+    a Kubernetes API runs here meanwhile, to which the command's environment invites. Raises
     GuestError, and NoKernelError where the machine has not what it takes.
     """
     kernel, version = machine.kernel()
     busybox = find("busybox")
     if busybox is None or find(machine.QEMU) is None:
         raise initramfs.NoKernelError("no busybox or no QEMU (./dev setup)")
-    with _alone(seconds), tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory:
+    with (
+        _alone(seconds),
+        tempfile.TemporaryDirectory(prefix="guest-", dir="/tmp") as directory,
+        _api(wanted=api) as more,
+    ):
         initrd = os.path.join(directory, "initrd")
         with open(initrd, "wb") as file:
-            file.write(initramfs.archive(version, job(command, env), busybox))
-        return _Run(machine.command(kernel, initrd, directory), directory).result(seconds)
+            file.write(initramfs.archive(version, job(command, {**env, **more}), busybox))
+        line = machine.command(kernel, initrd, directory, way_outside=api)
+        return Run(line, directory).result(seconds)
+
+
+@contextmanager
+def _api(*, wanted: bool) -> Iterator[dict[str, str]]:
+    """Run a Kubernetes API, if wanted; give the environment that invites to it. Raises RigError."""
+    if not wanted:
+        yield {}
+        return
+    with ApiServer() as server:
+        yield {kubeapi.VARIABLE: server.invitation(QEMU_HOST)}
 
 
 @contextmanager
@@ -81,10 +99,11 @@ def job(command: Sequence[str], env: Mapping[str, str]) -> str:
         return f"command() {{\n{body}\n}}\n{file.read()}"
 
 
-class _Run:
+class Run:
     """QEMU's process."""
 
     def __init__(self, command: Sequence[str], directory: str) -> None:
+        """Start it; the files `console` and `status` in the directory are the guest's."""
         self._directory = directory
         self._started = time.monotonic()
         with open(os.path.join(directory, "qemu"), "wb") as complaints:
@@ -111,9 +130,13 @@ class _Run:
             self._process.wait()
 
     def _await_end(self, seconds: float) -> None:
+        up = False
         while self._process.poll() is None:
             passed = time.monotonic() - self._started
-            if passed > BOOT_SECONDS and not self._told("ready"):
+            if not up and self._told("ready"):
+                up = True
+                print(f"the guest is up after {passed:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+            if not up and passed > BOOT_SECONDS:
                 raise self._error(f"the guest is not up after {BOOT_SECONDS:.0f} s")
             if passed > seconds:
                 raise self._error(f"the guest was ended at its deadline of {seconds:.0f} s")
