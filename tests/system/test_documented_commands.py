@@ -1,4 +1,7 @@
-"""Every command in the documents does what the page says, on a machine of the page's own."""
+"""Every command in the documents does what the page says, on a machine of the page's own.
+
+Those of pages about SR-IOV devices run in tests/sriov.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import pytest
 from tests.support import gotools, pagerig, pages
 from tests.support.need import DPDK_SWITCH, ROOT, missing, need
 
-PAGES = [page for page in pages.pages() if any(block.runs for block in pages.blocks(page))]
+PAGES = [page for page in pages.runnable() if pages.rig(page) != pagerig.GUEST]
 PROGRAMS = {"podman": ("podman", "runc"), "dpdk-testpmd": ("dpdk-testpmd",)}
 
 
