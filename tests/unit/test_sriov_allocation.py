@@ -59,6 +59,15 @@ def test_a_torn_allocation_counts_as_none(tmp_path: Path, text: str) -> None:
     assert list(allocation.every(str(tmp_path / "devices"))) == []
 
 
+def test_what_a_newer_version_has_written_is_an_allocation_too(tmp_path: Path) -> None:
+    place = str(tmp_path / "devices")
+    with allocation.hold(place, PCI, Deadline(5)):
+        allocation.write(place, given())
+    file = tmp_path / "devices" / PCI / "allocation.json"
+    file.write_text(file.read_text().replace("{", '{"colour": 1, ', 1))
+    assert allocation.read(place, PCI) == given()
+
+
 def test_what_a_killed_write_left_is_removed_but_not_while_somebody_writes(tmp_path: Path) -> None:
     place = str(tmp_path / "devices")
     unfinished = tmp_path / "devices" / PCI / "allocation.json.new"

@@ -56,6 +56,11 @@ class Allocation(Value):
         return netns.alive(self.netns, self.netns_id)
 
     @property
+    def outlived(self) -> bool:
+        """Tell whether the node has booted since: then nothing is left of what was set on the device."""
+        return self.netns_id.partition(":")[0] not in ("", netns.boot())
+
+    @property
     def holder(self) -> str:
         """Return whose it is, for a message."""
         name = "/".join(filter(None, (self.pod.get("namespace"), self.pod.get("name"))))
@@ -75,12 +80,16 @@ def hold(place: str, pci: str, deadline: Deadline) -> DirectoryLock:
 
 
 def read(place: str, pci: str) -> Allocation | None:
-    """Return a device's allocation, None without one; one torn by a power cut counts as none."""
+    """Return a device's allocation, None without one; one torn by a power cut counts as none.
+
+    What another version has written besides is left out: its devices are given away none the less.
+    """
     try:
         with open(f"{place}/{pci}/{_FILE}", encoding="utf-8", errors="surrogateescape") as file:
             found = loads(file.read())
-        return Allocation(**{**found, "key": Key(**found["key"]), "pci": pci})
-    except (OSError, JsonError, KeyError, TypeError):
+        known = {name: value for name, value in found.items() if name in Allocation._fields}
+        return Allocation(**{**known, "key": Key(**found["key"]), "pci": pci})
+    except (OSError, JsonError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -60,8 +60,8 @@ def free(place: str, current: Allocation, deadline: Deadline) -> list[str]:
 
 def _restore(current: Allocation, deadline: Deadline) -> list[str]:
     sysfs = Sysfs()
-    if not sysfs.is_device(current.pci):
-        return []  # unplugged, or its PF has no VFs any more: nothing is left to restore
+    if current.outlived or not sysfs.is_device(current.pci):
+        return []  # after a boot, unplugged, its PF without VFs: nothing of before is left to restore
     failures = []
     with Netlink(deadline) as home:
         if current.settings:
