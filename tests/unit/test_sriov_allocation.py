@@ -14,7 +14,7 @@ from cni_userspace.engines.sriov import allocation, planning, refuse, vf
 from cni_userspace.engines.sriov.allocation import Allocation
 from cni_userspace.engines.sriov.conf import SriovConf
 from cni_userspace.engines.sriov.look import Target
-from cni_userspace.errors import InputOutputError, InvalidConfigError, TryAgainError
+from cni_userspace.errors import InputOutputError, InvalidConfigError, TryAgainError, UnknownContainerError
 from cni_userspace.host import netns
 from cni_userspace.host.deadline import Deadline
 
@@ -149,3 +149,14 @@ def test_an_older_name_of_the_interface_must_be_the_runtimes() -> None:
     assert "if0name: net0: CNI_IFNAME is net1" in caught.value.details
     agreed = conf.replace(options=SriovConf(ifname_asked="net1"))
     assert planning.plan(request, agreed, NodeFile(), target).key.ifname == "net1"
+
+
+def test_no_device_is_planned_for_a_namespace_that_has_gone_meanwhile() -> None:
+    """Its allocation would belong to nobody, and any namespace at that path would do."""
+    request = requests.Request(
+        command="ADD", container_id="c", netns="/run/netns/never", ifname="net1", args={}, config={}
+    )
+    conf = NetConf(name="n", raw={}, options=SriovConf())
+    target = Target(pf=PF, whole=False, candidates=(PCI,), chosen=True)
+    with pytest.raises(UnknownContainerError):
+        planning.plan(request, conf, NodeFile(), target)

@@ -63,7 +63,10 @@ class Plan(Value):
 
 
 def plan(request: Request, conf: NetConf, node: NodeFile, target: Target) -> Plan:
-    """Put together what was asked for and where it can be had. Raises InvalidConfigError."""
+    """Put together what was asked for and where it can be had.
+
+    Raises InvalidConfigError, UnknownContainerError where the namespace has gone.
+    """
     from cni_userspace.host import netns
 
     options: SriovConf = conf.options  # type: ignore[assignment]  # this engine's own
@@ -76,7 +79,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, target: Target) -> Pla
         key=Key(network=conf.name, container_id=request.container_id, ifname=request.ifname),
         place=f"{node.state_dir}/{DEVICES}",
         netns=request.netns,
-        netns_id=netns.identity(request.netns),
+        netns_id=netns.require(request.netns),
         pod=request.pod,
         pf=target.pf,
         whole=target.whole,
