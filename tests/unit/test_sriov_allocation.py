@@ -160,3 +160,19 @@ def test_no_device_is_planned_for_a_namespace_that_has_gone_meanwhile() -> None:
     target = Target(pf=PF, whole=False, candidates=(PCI,), chosen=True)
     with pytest.raises(UnknownContainerError):
         planning.plan(request, conf, NodeFile(), target)
+
+
+@pytest.mark.parametrize("mac", ["", MAC])
+def test_what_a_pf_sets_on_its_vfs_is_refused_for_a_pf_that_a_device_plugin_names(mac: str) -> None:
+    """A VLAN that was silently left out would have let the container into all of them."""
+    request = requests.Request(
+        command="ADD", container_id="c", netns=netns.SELF, ifname="net1", args={}, config={}
+    )
+    conf = NetConf(name="n", raw={}, mac=mac, options=SriovConf(device=PF, dpdk=True, vlan=7))
+    target = Target(pf=PF, whole=True, candidates=(PF,), chosen=True)
+    with pytest.raises(InvalidConfigError) as caught:
+        planning.plan(request, conf, NodeFile(), target)
+    assert f"vlan: {PF} is no VF" in caught.value.details
+    assert (f"mac: {PF} is no VF" in caught.value.details) == bool(mac)
+    plain = conf.replace(mac="", options=SriovConf(device=PF, dpdk=True))
+    assert planning.plan(request, plain, NodeFile(), target).settings == {}

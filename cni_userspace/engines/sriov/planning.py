@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cni_userspace.attach.store import Key
 from cni_userspace.engines.sriov.allocation import DEVICES
+from cni_userspace.engines.sriov.vf import KEYS
 from cni_userspace.errors import InvalidConfigError
 from cni_userspace.value import Value
 
@@ -75,6 +76,13 @@ def plan(request: Request, conf: NetConf, node: NodeFile, target: Target) -> Pla
             "the runtime names the interface otherwise",
             mistakes=[f"if0name: {options.ifname_asked}: CNI_IFNAME is {request.ifname}"],
         )
+    asked = settings(options, conf.mac)
+    if target.whole and asked:
+        raise InvalidConfigError(
+            "the device is a PF, on which nobody sets what is asked for",
+            mistakes=[f"{KEYS[name]}: {target.pf} is no VF" for name in asked],
+            hint="`pfOnly` hands over a PF as it is, without the node's defaults for VFs",
+        )
     return Plan(
         key=Key(network=conf.name, container_id=request.container_id, ifname=request.ifname),
         place=f"{node.state_dir}/{DEVICES}",
@@ -85,7 +93,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, target: Target) -> Pla
         whole=target.whole,
         candidates=target.candidates,
         chosen=target.chosen,
-        settings={} if target.whole else settings(options, conf.mac),
+        settings=asked,
         mac=conf.mac,
         mtu=options.mtu,
         dpdk=options.dpdk,
