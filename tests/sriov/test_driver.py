@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cni_userspace.attach.undo import Undo
-from cni_userspace.engines.sriov import driver
+from cni_userspace.engines.sriov import driver, netdev
 from cni_userspace.errors import ConflictError, TryAgainError
 from cni_userspace.host.deadline import Deadline
 from cni_userspace.host.netlink import Netlink
@@ -63,7 +62,7 @@ def look(device: Device, target: str = VFIO) -> Binding:
 
 def rebind(device: Device, target: str = VFIO) -> Binding:
     binding = look(device, target)
-    driver.bind(SYSFS, binding, Undo(), Deadline(SECONDS))
+    driver.bind(SYSFS, binding, Deadline(SECONDS))
     return binding
 
 
@@ -178,7 +177,7 @@ def test_from_wherever_a_call_was_killed_the_device_comes_back(vf: Vf) -> None:
 
 def test_both_ways_may_be_gone_twice(vf: Vf) -> None:
     binding = rebind(vf)
-    driver.bind(SYSFS, binding, Undo(), Deadline(SECONDS))
+    driver.bind(SYSFS, binding, Deadline(SECONDS))
     assert vf.driver == VFIO
     assert restore(binding) == []
     assert restore(binding) == []
@@ -262,18 +261,17 @@ def test_a_group_whose_other_device_nobody_uses_is_given(pair: tuple[Device, ...
 
 def test_a_driver_that_fails_to_take_the_device_says_why_and_the_device_is_as_before(vf: Vf) -> None:
     """Igb, the PF's driver, does not take a VF."""
-    undo = Undo()
+    binding = look(vf, "igb")
     with pytest.raises(ConflictError, match="given to igb") as refused:
-        driver.bind(SYSFS, look(vf, "igb"), undo, Deadline(SECONDS))
+        driver.bind(SYSFS, binding, Deadline(SECONDS))
     assert "Invalid argument" in refused.value.details
-    assert undo.run() == []
+    assert restore(binding) == []
     assert (vf.driver, vf.override) == ("igbvf", "")
 
 
 def test_a_driver_that_no_module_brings_is_named(vf: Vf) -> None:
-    undo = Undo()
     with pytest.raises(ConflictError, match="no driver igb_uio"):
-        driver.bind(SYSFS, look(vf, "igb_uio"), undo, Deadline(SECONDS))
+        driver.bind(SYSFS, look(vf, "igb_uio"), Deadline(SECONDS))
     assert (vf.driver, vf.override) == ("igbvf", "")
 
 
@@ -281,7 +279,7 @@ def test_a_network_device_comes_back_as_a_new_one_and_udev_is_done_with_it(vf: V
     before = home.link(vf.netdev)
     assert before is not None
     assert restore(rebind(vf)) == []
-    after = driver.await_netdev(home, vf.address, Deadline(SECONDS))
+    after = netdev.await_new(home, vf.address, SYSFS, Deadline(SECONDS))
     assert after.index != before.index
     assert (after.name, after.up) == (before.name, False)
     subprocess.run(["udevadm", "settle"], check=True)
@@ -294,7 +292,7 @@ def test_a_vf_comes_back_with_the_mac_and_the_settings_that_its_pf_has_for_it(
     ip("link", "set", pf.netdev, "vf", "0", "mac", FIRST_MAC, "vlan", "7")
     try:
         assert restore(rebind(vf)) == []
-        assert driver.await_netdev(home, vf.address, Deadline(SECONDS)).mac == FIRST_MAC
+        assert netdev.await_new(home, vf.address, SYSFS, Deadline(SECONDS)).mac == FIRST_MAC
         assert [vf.settings()[key] for key in ("address", "vlan_list")] == [FIRST_MAC, [{"vlan": 7}]]
     finally:
         ip("link", "set", pf.netdev, "vf", "0", "mac", NO_MAC, "vlan", "0")

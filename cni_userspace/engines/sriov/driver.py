@@ -10,28 +10,24 @@ Facts that shape it:
   of the group (Documentation/driver-api/vfio.rst, "Groups").
 - Unbinding from vfio-pci waits for the application: see `host.aside`.
 - A PF that loses its driver loses its VFs.
-- A network device that comes back is a new one: see `await_netdev`.
+- A network device that comes back is a new one: see `netdev.await_new`.
 """
 
 from __future__ import annotations
 
 from cni_userspace.engines.sriov.conf import DRIVERS
 from cni_userspace.errors import ConflictError, TryAgainError
-from cni_userspace.host.deadline import Deadline
 from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cni_userspace.attach.undo import Undo
-    from cni_userspace.host.netlink_links import Link, Links
+    from cni_userspace.host.deadline import Deadline
     from cni_userspace.host.sysfs import Sysfs
 
 VFIO = "vfio-pci"
-UNDO_SECONDS = 10
 MODPROBE_SECONDS = 10
-UDEV_SECONDS = 5
 _HARMLESS = ("", VFIO, "pci-stub")  # leave a group to vfio (driver_managed_dma of linux/pci.h)
 _MODPROBE = "/proc/sys/kernel/modprobe"  # what the kernel itself runs (Documentation/admin-guide/sysctl)
 
@@ -149,10 +145,10 @@ def _group_file(sysfs: Sysfs, pci: str) -> str:
     return f"/dev/vfio/{kind}{group}" if group else ""
 
 
-def bind(sysfs: Sysfs, binding: Binding, undo: Undo, deadline: Deadline, taken: Collection[str] = ()) -> None:
+def bind(sysfs: Sysfs, binding: Binding, deadline: Deadline, taken: Collection[str] = ()) -> None:
     """Give the device to `binding.target`, whose module is loaded if it is not there.
 
-    The way back is registered before the first step. A repeat is success.
+    The way back of all of it, finished or not, is `restore`. A repeat is success.
     Raises ConflictError where it cannot be or the driver refuses,
     TryAgainError where the kernel does not finish within the deadline.
     """
@@ -160,7 +156,6 @@ def bind(sysfs: Sysfs, binding: Binding, undo: Undo, deadline: Deadline, taken: 
         return
     _load(sysfs, binding.target, deadline)
     refuse(sysfs, binding, taken)
-    undo.add(f"driver of {binding.pci}", lambda: _take_back(sysfs, binding))
     pci, target = binding.pci, binding.target
     try:
         sysfs.set_driver_override(pci, target, deadline)
@@ -177,12 +172,6 @@ def bind(sysfs: Sysfs, binding: Binding, undo: Undo, deadline: Deadline, taken: 
             details=f"{pci} is with {sysfs.driver(pci) or 'no driver'}",
             hint="does something else on this node rebind devices (driverctl, udev)?",
         )
-
-
-def _take_back(sysfs: Sysfs, binding: Binding) -> None:
-    failures = restore(sysfs, binding, Deadline(UNDO_SECONDS))
-    if failures:
-        raise ConflictError("; ".join(failures))
 
 
 def restore(sysfs: Sysfs, binding: Binding, deadline: Deadline) -> list[str]:
@@ -262,24 +251,6 @@ def _load(sysfs: Sysfs, driver: str, deadline: Deadline) -> None:
             details=f"{program} {driver} {said}, and /sys/bus/pci/drivers/{driver} is missing",
             hint=f"modprobe {driver}; the kernel's package of extra modules, or a DKMS package, may bring it",
         )
-
-
-def await_netdev(links: Links, pci: str, deadline: Deadline) -> Link:
-    """Wait for the network device of a device that has gone back to its own driver; return it.
-
-    It is a new one in the namespace of `links`, which must be the node's: with
-    another index, down, MTU 1500, without alternative names and addresses.
-    Where udev runs, it has done with it (see `host.udev`), so that name and MAC
-    are there to stay or to be set. The MAC is the hardware's (a PF), the one
-    that the PF has for the VF, or made up by kernel or udev: also where the PF
-    is down, which igbvf then cannot ask. VLAN and other settings of the VF at
-    its PF stay. Raises TimeoutError where none appears.
-    """
-    from cni_userspace.host import udev
-
-    found = links.await_link(lambda link: link.pci == pci, deadline)
-    udev.await_netdev(found.index, deadline.within(UDEV_SECONDS))
-    return links.link_at(found.index) or found
 
 
 def _busy(sysfs: Sysfs, pci: str, error: TimeoutError) -> TryAgainError:

@@ -232,7 +232,7 @@ def _to_process(work: _Work, device: _Device, binding: Binding | None, mac: str)
     if binding:
         from cni_userspace.engines.sriov import driver
 
-        driver.bind(work.sysfs, binding, work.undo, work.deadline, _others(work.plan))
+        driver.bind(work.sysfs, binding, work.deadline, _others(work.plan))
     work.assign()
     if work.plan.whole and device.link:
         mac = device.link.mac

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HOME_SECONDS = 10  # for the kernel to bring a device home: it takes namespaces apart one by one
 MAC_SECONDS = 2
+UDEV_SECONDS = 5
 _LINK_LOCAL = "fe80:"
 
 
@@ -68,6 +69,11 @@ def at_home(home: Netlink, pci: str, sysfs: Sysfs) -> Link | None:
     found = home.by_pci(pci)
     names = () if found else sysfs.netdevs(pci)  # kernels before 5.14 do not tell a link's device
     return home.link(names[0]) if names else found
+
+
+def _is_of(link: Link, pci: str, sysfs: Sysfs) -> bool:
+    """Tell whether a link of our own namespace is that PCI device's."""
+    return link.pci == pci or (not link.pci and link.name in sysfs.netdevs(pci))  # kernels before 5.14
 
 
 def in_container(there: Netlink, pci: str, name: str) -> Link | None:
@@ -146,6 +152,24 @@ def required(netlink: Netlink, name: str) -> Link:
     return found
 
 
+def await_new(home: Netlink, pci: str, sysfs: Sysfs, deadline: Deadline) -> Link:
+    """Wait for the network device of a device that has gone back to its own driver; return it.
+
+    It is a new one in the node's namespace: with another index, down, MTU 1500,
+    without alternative names and addresses. Where udev runs, it has done with it
+    (see `host.udev`), so that name and MAC are there to stay or to be set. The
+    MAC is the hardware's (a PF), the one that the PF has for the VF, or made up
+    by kernel or udev: also where the PF is down, which igbvf then cannot ask.
+    VLAN and other settings of the VF at its PF stay. Raises TimeoutError where
+    none appears.
+    """
+    from cni_userspace.host import udev
+
+    found = home.await_link(lambda link: _is_of(link, pci, sysfs), deadline)
+    udev.await_netdev(found.index, deadline.within(UDEV_SECONDS))
+    return home.link_at(found.index) or found
+
+
 def settle(home: Netlink, link: Link, before: Before, deadline: Deadline) -> list[str]:
     """Make a device at home what it was; return what would not go. A repeat changes nothing."""
     failures = []
@@ -217,8 +241,7 @@ def bring_home(allocation: Allocation, home: Netlink, sysfs: Sysfs, deadline: De
     if link is None:
         try:
             link = home.await_link(
-                lambda found: found.pci == allocation.pci or found.name in sysfs.netdevs(allocation.pci),
-                deadline.within(HOME_SECONDS),
+                lambda found: _is_of(found, allocation.pci, sysfs), deadline.within(HOME_SECONDS)
             )
         except TimeoutError:
             return [*failures, f"{before.name} has not come home: a process may hold its namespace"]

@@ -84,12 +84,12 @@ def _reset(home: Netlink, current: Allocation, sysfs: Sysfs) -> list[str]:
 
 
 def _rebind(home: Netlink, current: Allocation, sysfs: Sysfs, deadline: Deadline) -> list[str]:
-    from cni_userspace.engines.sriov import driver
+    from cni_userspace.engines.sriov import driver, netdev
 
     binding = driver.Binding(**current.binding)
     failures = driver.restore(sysfs, binding, deadline)
     if current.netdev and not failures:
-        driver.await_netdev(home, current.pci, deadline)  # udev names a new one and gives it a MAC
+        netdev.await_new(home, current.pci, sysfs, deadline)  # udev names a new one and gives it a MAC
     return failures
 
 
