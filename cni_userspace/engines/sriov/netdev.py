@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from errno import EEXIST, ENODEV
 
-from cni_userspace.errors import ConflictError
+from cni_userspace.errors import ConflictError, UnknownContainerError
 from cni_userspace.host import netns
 from cni_userspace.host.netlink import Address, Netlink
 from cni_userspace.value import Value
@@ -181,6 +181,9 @@ def settle(home: Netlink, link: Link, before: Before, deadline: Deadline) -> lis
             failures += _attempt(f"MAC {before.mac}", lambda: set_mac(home, link, before.mac, deadline))
         if link.mtu != before.mtu:
             failures += _attempt(f"MTU {before.mtu}", lambda: home.set_mtu(index, before.mtu))
+    for name in link.altnames:
+        if name not in (*before.altnames, before.name):  # a container could take any name
+            failures += _attempt(f"alternative name {name}", lambda n=name: home.remove_altname(index, n))
     for name in before.altnames:
         if name not in link.altnames:
             failures += _attempt(f"alternative name {name}", lambda n=name: home.add_altname(index, n))
@@ -250,7 +253,10 @@ def bring_home(allocation: Allocation, home: Netlink, sysfs: Sysfs, deadline: De
 
 def _fetch(allocation: Allocation, before: Before, deadline: Deadline) -> list[str]:
     """Move the device out of a namespace that lives; nothing where it is not there."""
-    container = netns.opened(allocation.netns, allocation.netns_id)
+    try:
+        container = netns.opened(allocation.netns, allocation.netns_id)
+    except UnknownContainerError:  # it died this moment: the kernel brings the device
+        return []
     home = netns.opened(netns.SELF)
     try:
         with Netlink(deadline, container) as there:
