@@ -43,9 +43,11 @@ def configure(
         netns.sysctl(container, f"ipv6/conf/{link.name}/disable_ipv6", "0")
     for address in addresses:
         inside.add_address(link.index, address)
-    _settle(inside, link, addresses, deadline)
+    carries = bool(addresses) and _carries(inside, link, deadline)
+    if carries:  # else nobody can be asked or told; the kernel asks when there is a carrier
+        _settle(inside, link, addresses, deadline)
     routes = [_route(inside, link, route, assigned.ips) for route in assigned.routes]
-    if addresses and _carries(inside, link, deadline):
+    if carries:
         neighbours.announce(container, link.name, link.mac, addresses)
     return {"addresses": addresses, "routes": routes}
 
@@ -67,8 +69,8 @@ def _is_six(address: str) -> bool:
 
 def _settle(inside: Netlink, link: Link, addresses: list[str], deadline: Deadline) -> None:
     """Wait for duplicate address detection; an application cannot bind before it is over."""
-    if not any(_is_six(address) for address in addresses) or not _carries(inside, link, deadline):
-        return  # without a carrier nobody can be asked, and the kernel asks when there is one
+    if not any(_is_six(address) for address in addresses):
+        return
     states = inside.await_settled(link.index, deadline.within(SETTLE_SECONDS), addresses)
     taken = [address for address, state in states if state == "duplicate"]
     if taken:
