@@ -121,7 +121,8 @@ make_root() {
 build_content() {
     {
         echo "$1"
-        find build.spec pyproject.toml LICENSE install/install.sh tools/executable tools/build.sh cni_userspace -type f \
+        find build.spec pyproject.toml LICENSE install/install.sh tools/executable tools/freeze tools/build.sh \
+            cni_userspace -type f \
             ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum
     } | sha256sum
 }
