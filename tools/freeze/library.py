@@ -42,7 +42,11 @@ def main(arguments: list[str]) -> int:
         for name in base.namelist():
             if name.endswith(".pyc") and _wanted(_module_of(name)):
                 _write(os.path.join(library, name), base.read(name)[len(HEADER) :])
-    archive = CArchiveReader(os.path.join(collected, "userspace")).open_embedded_archive("PYZ.pyz")
+    program = CArchiveReader(os.path.join(collected, "userspace"))
+    for name, (*_, kind) in program.toc.items():
+        if kind == "m" and not name.startswith("pyi"):  # struct: PyInstaller's own start needs it early
+            _write(os.path.join(library, f"{name}.pyc"), program.extract(name))
+    archive = program.open_embedded_archive("PYZ.pyz")
     for name, (kind, _, _) in archive.toc.items():
         if kind == PYZ_ITEM_NSPKG or not _wanted(name):
             continue
