@@ -96,6 +96,9 @@ make_root() {
     if [ ! -e "$ROOT/etc/built-of" ]; then
         debian debootstrap || return 1
         read -r archive security <<<"$(mirrors)"
+        if [ -z "$archive" ] && step "package lists (apt-get update)" apt update; then
+            read -r archive security <<<"$(mirrors)"
+        fi
         if [ -z "$archive" ]; then
             say "apt knows no Debian archive here to take $BUILD_SUITE from"
             return 1
@@ -115,6 +118,29 @@ make_root() {
     fi
 }
 
+# The root is made in the background while other things run, in a process group of its own.
+ROOT_PID=''
+start_root() {
+    local arch
+    arch=$(own_arch)
+    if ! is_root || [ -e ".cache/build-$arch-$(root_key "$arch")/etc/built-of" ]; then
+        return
+    fi
+    line "a root of Debian $BUILD_SUITE, for the executable" "making it in the background"
+    set -m
+    (
+        flock 8
+        make_root "$arch"
+    ) >"$LOGS/root.log" 2>&1 </dev/null 8>".cache/build-$arch.lock" &
+    ROOT_PID=$!
+    set +m
+    renice -n 10 -g "$ROOT_PID" >/dev/null 2>&1 || true
+}
+end_root() {
+    if [ -n "$ROOT_PID" ]; then kill -- "-$ROOT_PID" 2>/dev/null; fi
+    ROOT_PID=''
+}
+
 # --- the executable --------------------------------------------------------------
 
 # What an executable depends on, and where: whatever else changes, it need not be built again.
@@ -132,8 +158,10 @@ build() {
     local arch=${1-$(own_arch)} kind=root place=dist content
     [ "$arch" = "$(own_arch)" ] || place=dist/$arch
     mkdir -p .cache "$place"
-    exec 8>.cache/build.lock
-    flock 8
+    exec 8>".cache/build-$arch.lock"
+    flock -n 8 || { say "its root is being made: waiting for it" && flock 8; }
+    [ -z "$ROOT_PID" ] || wait "$ROOT_PID"
+    ROOT_PID=''
     if ! is_root; then
         note "not root, so no root of Debian $BUILD_SUITE: the executable needs what this machine has"
         kind=native

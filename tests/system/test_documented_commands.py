@@ -7,7 +7,11 @@ import pytest
 from tests.support import gotools, pagerig, pages
 from tests.support.need import DPDK_SWITCH, ROOT, missing, need
 
-PAGES = [page for page in pages.pages() if any(block.runs for block in pages.blocks(page))]
+PAGES = [
+    pytest.param(page, marks=[pytest.mark.built] if "$ tar xf dist/" in pages.read(page) else [])
+    for page in pages.pages()
+    if any(block.runs for block in pages.blocks(page))
+]
 PROGRAMS = {"podman": ("podman", "runc"), "dpdk-testpmd": ("dpdk-testpmd",)}
 
 
