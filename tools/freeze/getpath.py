@@ -22,3 +22,7 @@ config["module_search_paths"] = [library, joinpath(library, "lib-dynload")]
 config["module_search_paths_set"] = 1
 config["isolated"] = config["safe_path"] = 1
 config["use_environment"] = config["user_site_directory"] = config["site_import"] = 0
+# Text is UTF-8 in whatever locale a runtime has: its codec may be in no file here, and
+# without it CPython does not start.
+config["filesystem_encoding"] = config["stdio_encoding"] = "utf-8"
+config["filesystem_errors"] = config["stdio_errors"] = "surrogateescape"
