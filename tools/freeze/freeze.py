@@ -58,6 +58,7 @@ LINK = (
     "-Wl,-z,relro",
     "-Wl,--hash-style=gnu",
     "-Wl,--build-id=none",
+    "-Wl,--defsym=main=Py_FrozenMain",
     "-Wl,--export-dynamic",  # to extension modules in lib/
     "-Wl,--disable-new-dtags,-rpath,$ORIGIN/lib",  # and the libraries that those need
 )
@@ -85,20 +86,6 @@ const struct _frozen *_PyImport_FrozenStdlib = modules;
 const struct _frozen *_PyImport_FrozenTest = none;
 const struct _module_alias *_PyImport_FrozenAliases = aliases;
 const struct _frozen *PyImport_FrozenModules = NULL;
-
-/* Text is UTF-8 in whatever locale a runtime has: no codec of another lies in here, and
-   an interpreter that misses its locale's does not start. */
-int main(int argc, char **argv)
-{{
-    PyPreConfig config;
-    PyPreConfig_InitIsolatedConfig(&config);
-    config.utf8_mode = 1;
-    PyStatus status = Py_PreInitialize(&config);
-    if (PyStatus_Exception(status)) {{
-        Py_ExitStatusException(status);
-    }}
-    return Py_FrozenMain(argc, argv);
-}}
 """
 
 
