@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from tests.bench.timing import FailedError
 from tests.support.child import RigError
 from tests.support.hugepages import NoHugepagesError
 from tests.support.installed import installed
-from tests.support.need import find
 from tests.support.netns import Netns
 from tests.support.switch import Switch
 
@@ -30,6 +30,7 @@ SIZES = (1, 100, 1000)
 ROUNDS = 30
 PARTS = ("starts", "crowds", "memory", "phases", "rounds")
 STARTS_MOST = 1.5
+SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,7 +68,7 @@ def _measure(options: argparse.Namespace) -> report.Findings:
         parts: dict[str, Any] = {
             "starts": lambda: ("pairs", cases.measure(_starts(plugins, options.cases), options.rounds)),
             "crowds": lambda: ("crowds", crowd.measure(switch, who)),
-            "memory": lambda: ("memory", memory.measure(switch, plugins)),
+            "memory": lambda: ("memory", memory.measure(switch, who)),
             "phases": lambda: ("phases", phases.measure(switch, who)),
             "rounds": lambda: ("samples", rounds.measure(switch, who, options.ports, options.rounds)),
         }
@@ -98,7 +99,7 @@ def _contestants(
 
 def _starts(plugins: Sequence[contestants.Cni], more: str) -> list[cases.Case]:
     """Return the starts that are compared, and the cases of a file."""
-    python = find("python3") or os.path.realpath(sys.executable)
+    python = shutil.which("python3", path=SYSTEM) or os.path.realpath(sys.executable)  # pyenv's is a script
     bare = cases.Command(name="python3 -I -S -c pass", argv=[python, "-I", "-S", "-c", "pass"])
     version = [
         cases.Case(name=f"VERSION of {plugin.name}", ours=plugin.version(), theirs=bare, most=STARTS_MOST)

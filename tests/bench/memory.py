@@ -46,10 +46,15 @@ ENTER = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
 
 @dataclass(frozen=True)
 class Memory:
-    """What one contestant needs: MiB of one ADD, MiB of twenty at once in the cgroup, and how many failed."""
+    """What one contestant needs, in MiB, and how many of twenty failed within the limit.
+
+    `peak` is the process's resident set, with what it shares with others;
+    `charged` what a cgroup pays for it, the kernel's part included.
+    """
 
     name: str
-    one: float
+    peak: float
+    charged: float
     together: float
     failed: int
 
@@ -67,13 +72,24 @@ def _measure(switch: Switch, contestant: Contestant, first: int) -> Memory:
         settle(switch)
         contestant.add(first, witness)
         contestant.delete(first)
-        one = int(peak.read()) / 1024
-    with _cgroup() as (cgroup, most):
-        under = ["/bin/sh", "-c", ENTER, cgroup]
-        numbers = range(first, first + AT_ONCE)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            failed = sum(pool.map(lambda number: _fails(contestant, number, under), numbers))
-        return Memory(contestant.name, one, most() / MIB, failed)
+        resident = int(peak.read()) / 1024
+    with _cgroup() as cgroup:
+        contestant.add(first, cgroup.enter)
+        charged = cgroup.peak()
+        contestant.delete(first)
+    with _cgroup() as cgroup:
+        failed = _crowd(contestant, first, cgroup.enter)
+        together = cgroup.peak()
+    if failed:
+        raise FailedError(f"{contestant.name}: {failed} of {AT_ONCE} fail without any limit")
+    with _cgroup(LIMIT_MIB * MIB) as cgroup:
+        failed = _crowd(contestant, first, cgroup.enter)
+    return Memory(contestant.name, resident, charged, together, failed)
+
+
+def _crowd(contestant: Contestant, first: int, under: list[str]) -> int:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(lambda number: _fails(contestant, number, under), range(first, first + AT_ONCE)))
 
 
 def _fails(contestant: Contestant, number: int, under: list[str]) -> bool:
@@ -87,37 +103,40 @@ def _fails(contestant: Contestant, number: int, under: list[str]) -> bool:
 
 
 @contextmanager
-def _cgroup() -> Iterator[tuple[str, Peak]]:
-    """Make a cgroup with the limit; give its directory and what tells its peak."""
+def _cgroup(limit: int = 0) -> Iterator[Cgroup]:
+    """Make a cgroup, with a limit where one is given; remove it at the end."""
     old = os.path.exists(f"{V1}/memory.limit_in_bytes")
     if not old:
         _write(f"{V2}/cgroup.subtree_control", "+memory")
     path = os.path.join(V1 if old else V2, f"us-bench-{os.getpid()}")
     os.mkdir(path)
     try:
-        limit, peak = (
-            ("memory.limit_in_bytes", "memory.max_usage_in_bytes") if old else ("memory.max", "memory.peak")
-        )
-        _write(f"{path}/{limit}", str(LIMIT_MIB * MIB))
-        yield path, Peak(f"{path}/{peak}")
+        if limit:
+            _write(f"{path}/{'memory.limit_in_bytes' if old else 'memory.max'}", str(limit))
+        yield Cgroup(path, f"{path}/{'memory.max_usage_in_bytes' if old else 'memory.peak'}")
     finally:
         os.rmdir(path)
 
 
-class Peak:
-    """Tells the most that a cgroup ever used."""
+@dataclass(frozen=True)
+class Cgroup:
+    """A cgroup, and the kernel's file that tells the most it ever used."""
 
-    def __init__(self, path: str) -> None:
-        """Name the kernel's file."""
-        self._path = path
+    path: str
+    file: str
 
-    def __call__(self) -> int:
-        """Return it in bytes; 0 where this kernel keeps none (version 2 before Linux 5.19)."""
+    @property
+    def enter(self) -> list[str]:
+        """Return the program under which another runs in it."""
+        return ["/bin/sh", "-c", ENTER, self.path]
+
+    def peak(self) -> float:
+        """Return its peak in MiB; 0 where this kernel keeps none (version 2 before Linux 5.19)."""
         try:
-            with open(self._path, encoding="ascii") as file:
-                return int(file.read())
+            with open(self.file, encoding="ascii") as file:
+                return int(file.read()) / MIB
         except FileNotFoundError:
-            return 0
+            return 0.0
 
 
 def _write(path: str, text: str) -> None:

@@ -104,7 +104,7 @@ def _together(crowds: Sequence[Crowd]) -> Iterable[Target]:
 def _memory(found: Sequence[Memory]) -> Iterable[Target]:
     for one in found:
         if one.name == BUILT:
-            yield Target(f"MiB of one ADD of {BUILT}", one.one, PEAK_MIB)
+            yield Target(f"MiB of one ADD of {BUILT}", one.peak, PEAK_MIB)
             yield Target(f"failures of twenty at once of {BUILT} within {LIMIT_MIB} MiB", one.failed, 0)
 
 

@@ -89,8 +89,8 @@ def _cells(row: dict[str, Any]) -> str:
 
 def _memory(found: Sequence[Memory]) -> list[str]:
     return [
-        f"memory of {one.name}: {one.one:.1f} MiB; "
-        f"twenty at once: {one.together:.1f} MiB of {LIMIT_MIB}, {one.failed} failed"
+        f"memory of {one.name}: {one.peak:.1f} MiB resident, {one.charged:.1f} charged to a cgroup; "
+        f"twenty at once: {one.together:.1f} MiB; within {LIMIT_MIB} MiB {one.failed} of them failed"
         for one in found
     ]
 

@@ -55,7 +55,7 @@ def test_without_the_plugin_nothing_is_promised() -> None:
     found = report.Findings(
         samples=[Samples(BASELINE, 1, [1.0], [1.0])],
         crowds=[Crowd(BASELINE, [1.0], [1.0])],
-        memory=[Memory("other", 99.0, 99.0, 9)],
+        memory=[Memory("other", 99.0, 99.0, 99.0, 9)],
     )
     assert report.targets(found) == []
 
@@ -77,7 +77,7 @@ OTHERS = report.Findings(
         Crowd(BASELINE, [4.0], [2.0], [3.0], [1.0]),
         Crowd(BUILT, [2.0], [3.0], [3.0], [3.0]),
     ],
-    memory=[Memory(BUILT, 14.0, 40.0, 0)],
+    memory=[Memory(BUILT, 14.0, 4.0, 40.0, 0)],
 )
 
 
@@ -91,7 +91,10 @@ def test_a_crowd_is_judged_by_its_time_and_its_processor_time() -> None:
 
 def test_no_failure_is_allowed_within_the_limit_of_memory() -> None:
     assert verdicts(report.Findings(memory=OTHERS.memory)) == [(14.0, True), (0, True)]
-    assert verdicts(report.Findings(memory=[Memory(BUILT, 31.0, 40.0, 1)])) == [(31.0, False), (1, False)]
+    assert verdicts(report.Findings(memory=[Memory(BUILT, 31.0, 4.0, 40.0, 1)])) == [
+        (31.0, False),
+        (1, False),
+    ]
 
 
 def test_the_table_shows_everything_and_each_verdict() -> None:
@@ -101,7 +104,7 @@ def test_the_table_shows_everything_and_each_verdict() -> None:
     assert "holds    1.00 (at most 2.5): DEL" in shown
     other = tables.table(OTHERS)
     assert "VERSION: a 8.0 ms" in other
-    assert f"memory of {BUILT}: 14.0 MiB" in other
+    assert f"memory of {BUILT}: 14.0 MiB resident" in other
 
 
 def test_json_holds_every_sample() -> None:
