@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,3 +82,15 @@ def test_the_commands_for_people_work_on_debian_11(old: Plugin) -> None:
     assert old.operator("--version").stdout.startswith("userspace ")
     assert old.operator("schema").answer["$schema"]
     assert "nothing is left over" in old.operator("gc").stdout
+
+
+def test_it_starts_in_a_locale_whose_codec_it_has_not(old: Plugin, tmp_path: Path) -> None:
+    """A node's runtime has the locale of its /etc/locale.conf."""
+    name = "zh_CN.GB18030"
+    made = f"/tmp/{tmp_path.name}"  # noqa: S108  in the build root
+    script = f"mkdir -p {made}; localedef --inputfile=zh_CN --charmap=GB18030 {made}/{name}"
+    subprocess.run(["chroot", built.root(), "sh", "-ec", script], check=True)
+    shutil.move(f"{built.root()}{made}", tmp_path / "locales")
+    locale = {"LOCPATH": str(tmp_path / "locales"), "LC_ALL": name}
+    asked = old.run({"CNI_COMMAND": "VERSION", **locale}, "")
+    assert "1.1.0" in asked.succeeded()["supportedVersions"]

@@ -21,6 +21,7 @@ if [ -d "$objects/build" ]; then
     mkdir "$work/userspace"
     "$python" tools/freeze/freeze.py "$objects" "$objects/build" cni_userspace "$work/userspace/userspace"
     "$python" tools/freeze/library.py "$work/collected" "$work/userspace/lib"
+    "$python" tools/executable/licenses.py "$work/userspace/lib" "$work/userspace/licenses"
 fi
 
 cd "$work/userspace"

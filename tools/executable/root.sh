@@ -9,11 +9,15 @@ here=$(dirname "$0")
 sources=/usr/src
 export DEBIAN_FRONTEND=noninteractive
 
-apt-get -q update
-apt-get -q -y --no-install-recommends install \
-    build-essential pkg-config libexpat1-dev libffi-dev libssl-dev zlib1g-dev
+packages=(build-essential libexpat1-dev libffi-dev libssl-dev locales pkg-config zlib1g-dev)
+prepare() { apt-get -q update && apt-get -q -y --no-install-recommends install "${packages[@]}"; }
+if ! prepare; then
+    # A mirror may list security updates that it does not have, for the rarer architectures.
+    sed -i '/-security /d' /etc/apt/sources.list
+    prepare
+    echo 'without security updates, which the mirror did not have' >/etc/built-without
+fi
 
-# The security archive may list a version that a mirror does not have.
 cd "$sources"
 apt-get -q source --only-source "python$series" || apt-get -q source --only-source "python$series/$suite"
 mv "python$series"-*/ python
@@ -40,7 +44,8 @@ cd /
 {
     printf 'python%s %s (source package, Debian %s)\n' "$series" "$version" "$suite"
     # shellcheck disable=SC2016  dpkg's own variables
-    dpkg-query -W -f '${Package} ${Version}\n' libc6 libexpat1 libffi7 libgcc-s1 libssl1.1 zlib1g
+    dpkg-query -W -f '${Package} ${Version}\n' libc6 libffi7 libgcc-s1 libssl1.1 zlib1g
+    cat /etc/built-without 2>/dev/null || true
 } >/etc/built-of
 
 # The source and its objects stay, at /usr/src/python and its build/: they serve
