@@ -46,7 +46,9 @@ def command(made: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(*command: str, **options: Any) -> str:  # noqa: ANN401  of subprocess.run
     """Run a program; return what it says, or fail with all of that."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True, **options)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, check=False, capture_output=True, text=True, **options
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
