@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the program; return its exit code. As a plugin, end the process with it instead."""
+    import gc
+
     if "CNI_COMMAND" in os.environ:
         if None in (sys.stdin, sys.stdout, sys.stderr):
             _occupy()
-        import gc
-
         gc.disable()
         from cni_userspace import plugin
 
         _end(plugin.main())
+    gc.enable()  # the executable starts without it (tools/freeze), and some commands run for long
     from cni_userspace.node import cli
 
     return cli.main(sys.argv[1:])

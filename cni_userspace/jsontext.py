@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WHITESPACE = " \t\n\r"
 DEPTH = 200  # what is nested more deeply could be read and not written again: Python counts its own stack
-INFINITE = (1e999, -1e999)
+INFINITE = (float("inf"), float("-inf"))
 _PLAIN = (False, False, False)  # the encoder's sort_keys, skipkeys, allow_nan
 
 

@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "runtime: runs the plugin as a runtime does; ./dev test runs it once more with the built executable",
     )
+    config.addinivalue_line("markers", "built: needs what ./dev build makes; ./dev test builds before")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

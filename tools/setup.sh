@@ -204,25 +204,3 @@ await_go_tools() {
         return 1
     fi
 }
-
-# --- the executable ----------------------------------------------------------
-
-BUILT=dist/userspace/userspace
-build_content() {
-    { cat build.spec pyproject.toml; find cni_userspace -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 cat; } | sha256sum
-}
-build() {
-    local stamp=dist/.made-of content tools=(binutils)
-    content=$(build_content)
-    if [ -x "$BUILT" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$content" ]; then
-        there "$BUILT"
-        return
-    fi
-    # PyInstaller reads libraries with objdump, and packs libpython, which Debian keeps apart.
-    if has dpkg-query && [ "$("$PYTHON" -c 'import sys; print(sys.base_prefix)')" = /usr ]; then
-        tools+=("libpython$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
-    fi
-    if ! has objdump || [ ${#tools[@]} -gt 1 ]; then debian "${tools[@]}" || return 1; fi
-    step "$BUILT (PyInstaller)" "$PYTHON" -m PyInstaller --noconfirm --log-level WARN build.spec || return 1
-    printf '%s\n' "$content" >"$stamp"
-}

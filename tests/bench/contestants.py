@@ -12,6 +12,7 @@ import string
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.bench import timing
+from tests.bench.cases import Command
 from tests.support.child import RigError
 from tests.support.need import find
 
@@ -27,17 +28,18 @@ KIND = "dpdkvhostuserclient"
 VSCTL_SECONDS = 20
 BASELINE = "ovs-vsctl"
 PLUGIN = "python -I -m cni_userspace"
+BUILT = os.path.join("dist", "userspace", "userspace")
 
 
 class Contestant(Protocol):
-    """Makes one port, then removes it; each returns milliseconds."""
+    """Makes one port, then removes it; `under` is a program that runs the contestant's own."""
 
     name: str
 
-    def add(self, number: int) -> float:
+    def add(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """Make the port of that number."""
 
-    def delete(self, number: int) -> float:
+    def delete(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """Remove it."""
 
 
@@ -54,16 +56,17 @@ class Vsctl:
         self._command = [found, f"--db={switch.remote}", f"--timeout={VSCTL_SECONDS}"]
         self._switch = switch
 
-    def add(self, number: int) -> float:
+    def add(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """Make a client port and wait for vswitchd."""
         port = f"bench{number}"
         options = [f"type={KIND}", f"options:vhost-server-path={self._switch.directory}/{port}"]
         rest = ["add-port", BRIDGE, port, "--", "set", "Interface", port, *options]
-        return timing.run([*self._command, *rest], self._switch.env).ms
+        return timing.run([*under, *self._command, *rest], self._switch.env)
 
-    def delete(self, number: int) -> float:
+    def delete(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """Remove it and wait for vswitchd."""
-        return timing.run([*self._command, "del-port", BRIDGE, f"bench{number}"], self._switch.env).ms
+        rest = ["del-port", BRIDGE, f"bench{number}"]
+        return timing.run([*under, *self._command, *rest], self._switch.env)
 
 
 class Cni:
@@ -78,19 +81,23 @@ class Cni:
         self._conf = conf
         self._env = {**switch.env, "USERSPACE_CNI_CONF": node_file(switch)}
         self._netns = netns
-        self._result: dict[str, Any] = {}
+        self._results: dict[int, dict[str, Any]] = {}
 
-    def add(self, number: int) -> float:
+    def add(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """ADD an attachment of a new container."""
-        ran = self._run("ADD", number, self._conf)
-        self._result = json.loads(ran.stdout)
-        return ran.ms
+        ran = self._run("ADD", number, self._conf, under)
+        self._results[number] = json.loads(ran.stdout)
+        return ran
 
-    def delete(self, number: int) -> float:
+    def delete(self, number: int, under: Sequence[str] = ()) -> timing.Ran:
         """DEL it, with the prevResult that runtimes hand in."""
-        return self._run("DEL", number, {**self._conf, "prevResult": self._result}).ms
+        return self._run("DEL", number, {**self._conf, "prevResult": self._results.pop(number)}, under)
 
-    def _run(self, command: str, number: int, conf: dict[str, Any]) -> timing.Ran:
+    def version(self) -> Command:
+        """Return a call that does nothing but start and answer."""
+        return Command(name=self.name, argv=self._command, env={"CNI_COMMAND": "VERSION"})
+
+    def _run(self, command: str, number: int, conf: dict[str, Any], under: Sequence[str]) -> timing.Ran:
         call = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": f"{number:064x}",
@@ -98,7 +105,7 @@ class Cni:
             "CNI_IFNAME": "net1",
             "CNI_PATH": "/opt/cni/bin:/usr/lib/cni",
         }
-        return timing.run(self._command, {**self._env, **call}, json.dumps(conf))
+        return timing.run([*under, *self._command], {**self._env, **call}, json.dumps(conf))
 
 
 def node_file(switch: Switch) -> str:

@@ -8,17 +8,18 @@ contestant that does not wait for its own deletion would leave it to the next.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.bench.contestants import BRIDGE, KIND
+from tests.bench.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.bench.contestants import Contestant
+    from tests.bench.timing import Ran
     from tests.support.switch import Switch
 
 BATCH = 50  # ports of one ovs-vsctl call
@@ -28,12 +29,14 @@ WARM_UP = 2  # rounds that are not counted
 
 @dataclass
 class Samples:
-    """What one contestant took at one number of ports: milliseconds, round by round."""
+    """What one contestant took at one number of ports, round by round: milliseconds, those on a processor."""
 
     name: str
     ports: int
     add: list[float] = field(default_factory=list)
     delete: list[float] = field(default_factory=list)
+    add_cpu: list[float] = field(default_factory=list)
+    delete_cpu: list[float] = field(default_factory=list)
 
 
 def measure(
@@ -43,7 +46,6 @@ def measure(
     rounds: int,
 ) -> list[Samples]:
     """Fill the bridge to each size in turn and let the contestants run."""
-    switch.add_bridge(BRIDGE)
     found = []
     there = number = 0
     for size in sorted(sizes):
@@ -51,19 +53,21 @@ def measure(
         there = size
         samples = [Samples(contestant.name, size) for contestant in contestants]
         for turn in range(-WARM_UP, rounds):
-            _say(f"{size} ports: round {turn + 1} of {rounds}", end=turn == rounds - 1)
+            say(f"{size} ports: round {turn + 1} of {rounds}", end=turn == rounds - 1)
             for index in range(len(contestants)):
                 which = (index + turn) % len(contestants)
                 number += 1
                 add, delete = _pair(switch, contestants[which], number)
                 if turn >= 0:
-                    samples[which].add.append(add)
-                    samples[which].delete.append(delete)
+                    samples[which].add.append(add.ms)
+                    samples[which].add_cpu.append(add.cpu)
+                    samples[which].delete.append(delete.ms)
+                    samples[which].delete_cpu.append(delete.cpu)
         found += samples
     return found
 
 
-def _pair(switch: Switch, contestant: Contestant, number: int) -> tuple[float, float]:
+def _pair(switch: Switch, contestant: Contestant, number: int) -> tuple[Ran, Ran]:
     settle(switch)
     add = contestant.add(number)
     settle(switch)
@@ -87,19 +91,10 @@ def _fill(switch: Switch, there: int, wanted: int) -> None:
     """
     for first in range(there, wanted, BATCH):
         last = min(first + BATCH, wanted)
-        _say(f"making port {last} of {wanted}", end=last == wanted)
+        say(f"making port {last} of {wanted}", end=last == wanted)
         arguments: list[str] = []
         for number in range(first, last):
             port, path = f"fill{number}", f"{switch.directory}/fill{number}"
             arguments += ["--", "add-port", BRIDGE, port, "--", "set", "Interface", port]
             arguments += [f"type={KIND}", f"options:vhost-server-path={path}"]
         switch.vsctl(*arguments[1:])
-
-
-def _say(text: str, *, end: bool) -> None:
-    """Show progress: one line that moves on a terminal, the last word of it elsewhere."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{text}" + "\n" * end)
-    elif end:
-        sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

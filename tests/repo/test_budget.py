@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.installed import installed
+from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ FORBIDDEN = {
 OURS = {"ADD": 44, "DEL": 40}  # modules of the package: 43 and 39 when this was written
 OTHERS = {"ADD": 9, "DEL": 8}  # modules that a bare interpreter has not loaded: 8 and 7
 PREFIX = "import time:"
+FROZEN = "tools/freeze/at_start.txt"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,12 @@ def test_add_and_del_stay_within_their_number_of_modules(loaded: dict[str, set[s
     shown = "\n".join(sorted(loaded["ADD"] | loaded["DEL"]))
     assert all(own[verb] <= OURS[verb] for verb in OURS), f"{own}\n{shown}"
     assert all(others[verb] <= OTHERS[verb] for verb in OTHERS), f"{others}\n{shown}"
+
+
+def test_what_add_and_del_load_is_what_the_executable_has_ready(loaded: dict[str, set[str]]) -> None:
+    """A module that is missing there costs time at every ADD; one too many costs it, too."""
+    listed = {line for line in (ROOT / FROZEN).read_text().splitlines() if not line.startswith("#")}
+    assert listed == ours(loaded["ADD"] | loaded["DEL"])
 
 
 def test_add_and_del_load_no_package_that_pip_brings(loaded: dict[str, set[str]]) -> None:

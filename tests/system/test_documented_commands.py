@@ -10,7 +10,11 @@ import pytest
 from tests.support import gotools, pagerig, pages
 from tests.support.need import DPDK_SWITCH, ROOT, missing, need
 
-PAGES = [page for page in pages.runnable() if pages.rig(page) != pagerig.GUEST]
+PAGES = [
+    pytest.param(page, marks=[pytest.mark.built] if "$ tar xf dist/" in pages.read(page) else [])
+    for page in pages.runnable()
+    if pages.rig(page) != pagerig.GUEST
+]
 PROGRAMS = {"podman": ("podman", "runc"), "dpdk-testpmd": ("dpdk-testpmd",)}
 
 
