@@ -61,9 +61,11 @@ def _measure(options: argparse.Namespace) -> list[cases.Paired]:
         env = {"USERSPACE_CNI_CONF": node_file, "PATH": os.environ["PATH"]}
         ours = (os.path.abspath(options.executable), {**env, **_cni(netns)})
         theirs = (_reference(), {**env, **_cni(netns)})
-        asked = {"vf": {"deviceID": vf.address}, "pf": {"master": second.address, "pfOnly": True}}
-        pairs = [("a VF", vf, asked["vf"]), ("a PF", second, asked["pf"])]
-        return cases.measure([_case(*pair, ours, theirs) for pair in pairs], options.rounds)
+        compared = [
+            _case("a VF", vf, {"deviceID": vf.address}, ours, theirs),
+            _case("a PF", second, {"master": second.address, "pfOnly": True}, ours, theirs),
+        ]
+        return cases.measure(compared, options.rounds)
 
 
 def _case(
