@@ -104,7 +104,7 @@ def _starts(plugins: Sequence[contestants.Cni], more: str) -> list[cases.Case]:
     version = [
         cases.Case(name=f"VERSION of {plugin.name}", ours=plugin.version(), theirs=bare, most=STARTS_MOST)
         for plugin in plugins
-        if plugin.name != contestants.PLUGIN  # it has no start of its own to be proud of
+        if plugin.name == contestants.BUILT
     ]
     return [*version, *(cases.read(more) if more else [])]
 

@@ -15,6 +15,7 @@ standard library and nothing else, and prints JSON.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,13 @@ def _case(found: dict[str, Any]) -> Case:
 
 def _command(found: dict[str, Any]) -> Command:
     after = found.get("after")
-    return Command(**{"name": "", **found, "after": None if after is None else _command(after)})
+    return Command(
+        **{
+            "name": os.path.basename(found["argv"][0]),
+            **found,
+            "after": None if after is None else _command(after),
+        }
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
