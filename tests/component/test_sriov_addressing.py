@@ -90,3 +90,14 @@ def test_a_link_without_a_carrier_gets_its_addresses_too(
     made = configure(opened, Result(ips=(IP(address=f"{PREFIX}2/64"), IP(address="192.0.2.2/24"))))
     (link,) = shown(container, "address", "show", "dev", "net1")
     assert set(made["addresses"]) <= {f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]}
+
+
+def test_what_the_kernel_does_not_take_is_named(container: Netns, opened: int) -> None:
+    ours = (IP(address="192.0.2.2/24"),)
+    with pytest.raises(ConflictError, match="does not take a route") as caught:
+        configure(opened, Result(ips=ours, routes=({"dst": "203.0.113.0/24", "gw": "198.51.100.1"},)))
+    assert "203.0.113.0/24 via 198.51.100.1 by net1: Network is unreachable" in caught.value.details
+    with pytest.raises(ConflictError, match="does not take an address") as caught:
+        configure(opened, Result(ips=ours))
+    assert "192.0.2.2/24 on net1: " in caught.value.details
+    assert container.links() == ["net1"]

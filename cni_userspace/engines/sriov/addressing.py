@@ -9,6 +9,8 @@ unsolicited neighbour advertisement, for a container's MAC may have changed.
 
 from __future__ import annotations
 
+from errno import EEXIST
+
 from cni_userspace.errors import ConflictError
 from cni_userspace.host import neighbours, netns
 from cni_userspace.host.netlink import Route
@@ -39,10 +41,8 @@ def configure(
     ConflictError for an IPv6 address that another station has, OSError.
     """
     addresses = [ip.address for ip in assigned.ips]
-    if any(_is_six(address) for address in addresses):
-        netns.sysctl(container, f"ipv6/conf/{link.name}/disable_ipv6", "0")
     for address in addresses:
-        inside.add_address(link.index, address)
+        _add(inside, container, link, address)
     carries = bool(addresses) and _carries(inside, link, deadline)
     if carries:  # else nobody can be asked or told; the kernel asks when there is a carrier
         _settle(inside, link, addresses, deadline)
@@ -50,6 +50,21 @@ def configure(
     if carries:
         neighbours.announce(container, link.name, link.mac, addresses)
     return {"addresses": addresses, "routes": routes}
+
+
+def _add(inside: Netlink, container: int, link: Link, address: str) -> None:
+    try:
+        if _is_six(address):
+            netns.sysctl(container, f"ipv6/conf/{link.name}/disable_ipv6", "0")
+        inside.add_address(link.index, address)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            "the kernel does not take an address",
+            details=f"{address} on {link.name}: {error}",
+            hint="is IPv6 switched off on this node?" if _is_six(address) and error.errno != EEXIST else "",
+        ) from None
 
 
 def _carries(inside: Netlink, link: Link, deadline: Deadline) -> bool:
@@ -95,6 +110,13 @@ def _route(inside: Netlink, link: Link, route: Mapping[str, Any], ips: tuple[IP,
             inside.add_route(link.index, attempt)
         except FileExistsError:
             continue
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise ConflictError(
+                "the kernel does not take a route",
+                details=f"{destination} via {gateway or '-'} by {link.name}: {error.strerror}",
+            ) from None
         return attempt.as_dict()
     raise ConflictError(
         "the container has that route already",

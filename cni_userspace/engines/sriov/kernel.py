@@ -34,7 +34,7 @@ def move(
     name = plan.key.ifname
     container = netns.opened(plan.netns, plan.netns_id)
     try:
-        netdev.into(home, link, container, name)
+        _take_in(home, link, container, name)
         with Netlink(deadline, container) as inside:
             _set_up(plan, inside, container, deadline)
             assigned = assign()  # a DHCP client works on the interface, so it stands by now
@@ -45,6 +45,17 @@ def move(
         os.close(container)
 
 
+def _take_in(home: Netlink, link: Link, container: int, name: str) -> None:
+    try:
+        netdev.into(home, link, container, name)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            f"the container does not take {link.name} as {name}", details=str(error.strerror)
+        ) from None
+
+
 def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> None:
     link = netdev.required(inside, plan.key.ifname)
     netdev.tell_changes(container, link.name)
@@ -52,7 +63,16 @@ def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> 
         _set_mac(inside, link, plan.mac, deadline)
     if plan.mtu and link.mtu != plan.mtu:
         _set_mtu(inside, link, plan.mtu)
-    inside.set_up(link.index, up=True)
+    try:
+        inside.set_up(link.index, up=True)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            f"{link.name} does not come up",
+            details=str(error.strerror),
+            hint="many VFs do so only while their PF is up",
+        ) from None
 
 
 def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
