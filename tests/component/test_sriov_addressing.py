@@ -83,6 +83,20 @@ def test_an_address_can_be_used_when_it_is_there(container: Netns, opened: int) 
     assert "tentative" not in ours
 
 
+def test_a_neighbour_that_knew_the_address_elsewhere_learns_of_it_at_once(
+    container: Netns, neighbour: Netns, opened: int
+) -> None:
+    old, ours = "02:00:00:00:00:09", (f"{PREFIX}2", "192.0.2.2")
+    neighbour.run("ip", "address", "add", "192.0.2.1/24", "dev", "net1")
+    neighbour.run("ip", "address", "add", f"{PREFIX}1/64", "dev", "net1", "nodad")
+    for address in ours:
+        neighbour.run("ip", "neighbour", "add", address, "lladdr", old, "dev", "net1", "nud", "stale")
+    configure(opened, Result(ips=(IP(address=f"{ours[0]}/64"), IP(address=f"{ours[1]}/24"))))
+    (link,) = shown(container, "link", "show", "dev", "net1")
+    known = {entry["dst"]: entry["lladdr"] for entry in shown(neighbour, "neighbour", "show", "dev", "net1")}
+    assert [known[address] for address in ours] == [link["address"]] * 2
+
+
 def test_a_link_without_a_carrier_gets_its_addresses_too(
     container: Netns, neighbour: Netns, opened: int
 ) -> None:
