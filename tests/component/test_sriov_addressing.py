@@ -68,6 +68,20 @@ def test_a_second_default_route_gets_a_metric_behind_the_first(container: Netns,
     assert defaults == [("192.0.2.1", 0), ("198.51.100.1", 1001)]
 
 
+def test_a_route_that_is_there_already_gets_a_metric_too(container: Netns, opened: int) -> None:
+    route = ({"dst": "10.8.0.0/16", "gw": "192.0.2.1"},)
+    for address in ("192.0.2.2/24", "192.0.2.3/24"):
+        configure(opened, Result(ips=(IP(address=address),), routes=route))
+    metrics = [r.get("metric", 0) for r in shown(container, "route", "show", "10.8.0.0/16")]
+    assert metrics == [0, 1001]
+
+
+def test_an_address_is_kept_as_the_kernel_writes_it(container: Netns, opened: int) -> None:
+    made = configure(opened, Result(ips=(IP(address="2001:DB8:0005:0::2/64"),)))
+    assert made["addresses"] == [f"{PREFIX}2/64"]
+    assert "tentative" not in container.run("ip", "-6", "address", "show", "dev", "net1", "scope", "global")
+
+
 def test_an_address_of_another_station_is_told(container: Netns, neighbour: Netns, opened: int) -> None:
     neighbour.run("ip", "address", "add", f"{PREFIX}2/64", "dev", "net1", "nodad")
     with pytest.raises(ConflictError, match="another station's") as caught:

@@ -36,11 +36,12 @@ def move(
     try:
         _take_in(home, link, container, name)
         with Netlink(deadline, container) as inside:
-            _set_up(plan, inside, container, deadline)
+            untold = _set_up(plan, inside, container, deadline)
             assigned = assign()  # a DHCP client works on the interface, so it stands by now
             current = netdev.required(inside, name)
             addressed = addressing.configure(inside, container, current, assigned, deadline)
-            return {"mac": current.mac, "mtu": current.mtu, **addressed}
+            warnings = (*untold, *addressed.pop("warnings"))
+            return {"mac": current.mac, "mtu": current.mtu, **addressed, "warnings": warnings}
     finally:
         os.close(container)
 
@@ -56,9 +57,10 @@ def _take_in(home: Netlink, link: Link, container: int, name: str) -> None:
         ) from None
 
 
-def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> None:
+def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> list[str]:
+    """Set MAC and MTU and bring the interface up; return what is lesser than it should be."""
     link = netdev.required(inside, plan.key.ifname)
-    netdev.tell_changes(container, link.name)
+    warnings = netdev.tell_changes(container, link.name)
     if plan.mac and link.mac != plan.mac:
         _set_mac(inside, link, plan.mac, deadline)
     if plan.mtu and link.mtu != plan.mtu:
@@ -73,6 +75,7 @@ def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> 
             details=str(error.strerror),
             hint="many VFs do so only while their PF is up",
         ) from None
+    return warnings
 
 
 def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:
