@@ -189,7 +189,7 @@ def test_the_product_reads_the_kernels_own_tree() -> None:
 
 def test_a_file_that_never_answers_is_given_up_at_the_deadline(tmp_path: Path) -> None:
     """A FIFO without another end blocks as a device's lock does, but for a kill."""
-    for name in ("stuck-read", "stuck-write"):  # two: a child that was killed may hold its end a moment longer
+    for name in ("stuck-read", "stuck-write"):  # a killed child may hold its end a moment longer
         os.mkfifo(tmp_path / name)
     for call in (
         lambda: aside.read(str(tmp_path / "stuck-read"), Deadline(0.2)),
