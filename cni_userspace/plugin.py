@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 STRICT = ("ADD", "STATUS")
-CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 10
+CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 13
 
 
 def main() -> int:

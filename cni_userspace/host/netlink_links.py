@@ -147,8 +147,9 @@ class Links(NlSocket):
     def move(self, index: int, netns_fd: int, name: str = "") -> None:
         """Move a link to another namespace, where it is down, and may have another index.
 
-        With `name`, it gets that name while it moves. Without, raises OSError
-        (EEXIST) where its name is taken there. Its addresses and routes are lost.
+        With `name`, it is renamed right after it came there: where that name is
+        taken, OSError (EEXIST) leaves it there under its old one. Without, EEXIST
+        where its name is taken there. Its addresses and routes are lost.
         """
         named = [("IFLA_IFNAME", os.fsencode(name))] if name else []
         self._set(index, ("IFLA_NET_NS_FD", netns_fd), *named)

@@ -102,7 +102,7 @@ def judge(file: str, found: Found, node: NodeFile) -> Verdict:
         return Verdict(file=file, where=found.where, mistakes=mistakes, notes=notes)
     said = Verdict(file=file, where=found.where, network=str(found.config.get("name") or netconf.UNNAMED))
     config = found.config
-    if found.resource:
+    if _device_later(found):
         config = {**config, "deviceID": SOME_DEVICE, "pciBusID": SOME_DEVICE}
     try:
         conf = netconf.parse(config, {}, node, strict=True, engine_parser=_options)
@@ -114,6 +114,12 @@ def judge(file: str, found: Found, node: NodeFile) -> Verdict:
     return said.replace(engine=conf.engine, mistakes=tuple(wrong), notes=tuple(_notes(found, conf, node)))
 
 
+def _device_later(found: Found) -> bool:
+    """Tell whether the runtime puts the device in: for a resource, or by the capability of that name."""
+    asked = found.config.get("capabilities")
+    return bool(found.resource or (isinstance(asked, dict) and asked.get("deviceID") is True))
+
+
 def _options(engine: str, getter: Getter) -> Value:
     return engines.load(engine).parse_options(getter)
 
@@ -122,8 +128,9 @@ def _notes(found: Found, conf: NetConf, node: NodeFile) -> Iterator[str]:
     keys = {key.lower() for key in found.config}
     if {"vlan", "trunk"} <= keys:
         yield "`vlan` beside `trunk` is the native VLAN; ovs-cni ignores it there"
-    if found.resource:
-        yield f"judged as with the PCI device that Multus puts in for the resource {found.resource}"
+    if _device_later(found):
+        resource = found.resource or "that its definition names"
+        yield f"judged as with the PCI device that Multus puts in for the resource {resource}"
     if conf.type == netconf.SRIOV_TYPE:
         yield f"`type` {conf.type}: this plugin serves it where that file in CNI_PATH is a link to it"
     if conf.engine == "sriov" and node.allow is not None:

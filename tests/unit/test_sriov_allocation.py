@@ -80,6 +80,12 @@ def test_what_a_killed_write_left_is_removed_but_not_while_somebody_writes(tmp_p
     allocation.discard_unfinished(str(tmp_path / "none"), Deadline(5))
 
 
+def test_an_allocation_that_cannot_be_read_is_no_free_device(tmp_path: Path) -> None:
+    (tmp_path / PCI / "allocation.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        allocation.read(str(tmp_path), PCI)
+
+
 def test_a_device_has_one_lock(tmp_path: Path) -> None:
     place = str(tmp_path / "devices")
     with (

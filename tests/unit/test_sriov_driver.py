@@ -175,3 +175,13 @@ def test_a_device_of_the_kernel_has_no_files_for_applications(tree: MadeUpSysfs)
 def test_a_device_that_is_gone_is_as_good_as_restored(tree: MadeUpSysfs) -> None:
     binding = Binding(pci=PF, driver="igb", override="", target=VFIO)
     assert driver.restore(tree.seam, binding, Deadline(5)) == []
+
+
+def test_a_part_of_a_group_goes_to_no_second_container(tree: MadeUpSysfs) -> None:
+    tree.vfio()
+    for pci in (VF0, VF1):
+        tree.device(pci, driver=VFIO, group="7")
+    driver.refuse_divided(tree.seam, VF0, [OTHER])
+    with pytest.raises(ConflictError) as caught:
+        driver.refuse_divided(tree.seam, VF0, [VF1])
+    assert VF1 in caught.value.details

@@ -189,10 +189,11 @@ def test_the_product_reads_the_kernels_own_tree() -> None:
 
 def test_a_file_that_never_answers_is_given_up_at_the_deadline(tmp_path: Path) -> None:
     """A FIFO without another end blocks as a device's lock does, but for a kill."""
-    os.mkfifo(tmp_path / "stuck")
+    for name in ("stuck-read", "stuck-write"):  # a killed child may hold its end a moment longer
+        os.mkfifo(tmp_path / name)
     for call in (
-        lambda: aside.read(str(tmp_path / "stuck"), Deadline(0.2)),
-        lambda: aside.write(str(tmp_path / "stuck"), b"x", Deadline(0.2)),
+        lambda: aside.read(str(tmp_path / "stuck-read"), Deadline(0.2)),
+        lambda: aside.write(str(tmp_path / "stuck-write"), b"x", Deadline(0.2)),
     ):
         with pytest.raises(TimeoutError, match="stuck"):
             call()

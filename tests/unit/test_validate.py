@@ -79,6 +79,15 @@ def test_a_definition_lends_its_name_as_multus_does(tmp_path: Path) -> None:
     assert (verdict.network, verdict.mistakes) == ("net-b", ())
 
 
+def test_a_network_that_declares_the_device_capability_gets_its_device_at_add(tmp_path: Path) -> None:
+    network = {"cniVersion": "1.1.0", "name": "n", "type": "userspace", "engine": "sriov", "vlan": 7}
+    (verdict,) = judged(tmp_path, {**network, "capabilities": {"deviceID": True}})
+    assert verdict.mistakes == ()
+    assert "puts in" in verdict.notes[0]
+    (verdict,) = judged(tmp_path, network)
+    assert "$.deviceID: missing" in verdict.mistakes[0]
+
+
 def test_a_definition_of_a_resource_gets_its_device_from_multus(tmp_path: Path) -> None:
     config = {"cniVersion": "1.0.0", "type": "userspace", "engine": "sriov", "vlan": 7}
     (alone,) = judged(tmp_path, definition("net-a", config))

@@ -1,13 +1,16 @@
 """Addresses and routes on the container's interface, and the word that it is there.
 
 Owns what the reference plugins' ConfigureIface does, and three things that it
-does not: a second default route is no failure, but gets the next free metric;
+does not: a route that is there already is no failure, but gets the next free
+metric, as a second default route must;
 an IPv6 address that another station has is told, and not merely waited for;
 and neighbours hear of the new station at once, by gratuitous ARP and an
 unsolicited neighbour advertisement, for a container's MAC may have changed.
 """
 
 from __future__ import annotations
+
+from errno import EEXIST
 
 from cni_userspace.errors import ConflictError
 from cni_userspace.host import neighbours, netns
@@ -24,10 +27,9 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 10  # of duplicate address detection: a second or two (RFC 4862)
 CARRIER_SECONDS = 3  # a card takes one or two to negotiate
-_METRIC = 1000  # of the first default route behind one that was there before
+_METRIC = 1000  # of the first route behind one that was there before
 _METRICS = 16
 _KEYS = ("mtu", "advmss", "priority", "table", "scope")  # CNI specification 1.1.0, routes
-_DEFAULT = ("0.0.0.0/0", "::/0")
 
 
 def configure(
@@ -38,18 +40,39 @@ def configure(
     `container` is the open namespace that `inside` works in. Raises
     ConflictError for an IPv6 address that another station has, OSError.
     """
-    addresses = [ip.address for ip in assigned.ips]
-    if any(_is_six(address) for address in addresses):
-        netns.sysctl(container, f"ipv6/conf/{link.name}/disable_ipv6", "0")
+    addresses = [_as_the_kernel_says(ip.address) for ip in assigned.ips]
     for address in addresses:
-        inside.add_address(link.index, address)
+        _add(inside, container, link, address)
     carries = bool(addresses) and _carries(inside, link, deadline)
     if carries:  # else nobody can be asked or told; the kernel asks when there is a carrier
         _settle(inside, link, addresses, deadline)
     routes = [_route(inside, link, route, assigned.ips) for route in assigned.routes]
-    if carries:
-        neighbours.announce(container, link.name, link.mac, addresses)
-    return {"addresses": addresses, "routes": routes}
+    untold = neighbours.announce(container, link.name, link.mac, addresses) if carries else []
+    return {"addresses": addresses, "routes": routes, "warnings": tuple(untold)}
+
+
+def _as_the_kernel_says(address: str) -> str:
+    """Return an address in the form that the kernel answers with: an IPAM plugin may write another."""
+    from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+    plain, _, prefix = address.partition("/")
+    family = AF_INET6 if _is_six(plain) else AF_INET
+    return f"{inet_ntop(family, inet_pton(family, plain))}/{prefix}"
+
+
+def _add(inside: Netlink, container: int, link: Link, address: str) -> None:
+    try:
+        if _is_six(address):
+            netns.sysctl(container, f"ipv6/conf/{link.name}/disable_ipv6", "0")
+        inside.add_address(link.index, address)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            "the kernel does not take an address",
+            details=f"{address} on {link.name}: {error}",
+            hint="is IPv6 switched off on this node?" if _is_six(address) and error.errno != EEXIST else "",
+        ) from None
 
 
 def _carries(inside: Netlink, link: Link, deadline: Deadline) -> bool:
@@ -86,15 +109,19 @@ def _route(inside: Netlink, link: Link, route: Mapping[str, Any], ips: tuple[IP,
     gateway = route.get("gw") or _gateway(destination, ips)
     known = {key: route[key] for key in _KEYS if route.get(key) is not None}
     wanted = Route(dst=destination, gateway=gateway, **known)
-    tried = [wanted]
-    if destination in _DEFAULT:
-        first = wanted.priority or _METRIC
-        tried += [wanted.replace(priority=first + step) for step in range(1, _METRICS)]
-    for attempt in tried:
+    first = wanted.priority or _METRIC
+    for attempt in (wanted, *(wanted.replace(priority=first + step) for step in range(1, _METRICS))):
         try:
             inside.add_route(link.index, attempt)
         except FileExistsError:
             continue
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise ConflictError(
+                "the kernel does not take a route",
+                details=f"{destination} via {gateway or '-'} by {link.name}: {error.strerror}",
+            ) from None
         return attempt.as_dict()
     raise ConflictError(
         "the container has that route already",

@@ -82,6 +82,8 @@ def hold(place: str, pci: str, deadline: Deadline) -> DirectoryLock:
 def read(place: str, pci: str) -> Allocation | None:
     """Return a device's allocation, None without one; one torn by a power cut counts as none.
 
+    Raises OSError where it is there and cannot be read: not knowing is not being free.
+
     What another version has written besides is left out: its devices are given away none the less.
     """
     try:
@@ -89,7 +91,7 @@ def read(place: str, pci: str) -> Allocation | None:
             found = loads(file.read())
         known = {name: value for name, value in found.items() if name in Allocation._fields}
         return Allocation(**{**known, "key": Key(**found["key"]), "pci": pci})
-    except (OSError, JsonError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, JsonError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -110,6 +110,20 @@ def _refuse_shared(sysfs: Sysfs, pci: str, taken: Collection[str]) -> None:
         )
 
 
+def refuse_divided(sysfs: Sysfs, pci: str, taken: Collection[str]) -> None:
+    """Raise ConflictError where another container has a device of the same IOMMU group.
+
+    For a device that is bound already: a group can be opened by one process.
+    """
+    others = [other for other in sysfs.group_members(pci) if other != pci and other in taken]
+    if others:
+        raise ConflictError(
+            "another container has a part of the device's IOMMU group",
+            details=f"{pci} is in group {sysfs.iommu_group(pci)} with {', '.join(others)}",
+            hint="vfio gives out whole groups: give both to one container, or use another device",
+        )
+
+
 def _no_iommu(sysfs: Sysfs, pci: str) -> ConflictError:
     switch = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
     can = sysfs.no_iommu_mode()

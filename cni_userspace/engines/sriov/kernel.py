@@ -34,25 +34,48 @@ def move(
     name = plan.key.ifname
     container = netns.opened(plan.netns, plan.netns_id)
     try:
-        netdev.into(home, link, container, name)
+        _take_in(home, link, container, name)
         with Netlink(deadline, container) as inside:
-            _set_up(plan, inside, container, deadline)
+            untold = _set_up(plan, inside, container, deadline)
             assigned = assign()  # a DHCP client works on the interface, so it stands by now
             current = netdev.required(inside, name)
             addressed = addressing.configure(inside, container, current, assigned, deadline)
-            return {"mac": current.mac, "mtu": current.mtu, **addressed}
+            warnings = (*untold, *addressed.pop("warnings"))
+            return {"mac": current.mac, "mtu": current.mtu, **addressed, "warnings": warnings}
     finally:
         os.close(container)
 
 
-def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> None:
+def _take_in(home: Netlink, link: Link, container: int, name: str) -> None:
+    try:
+        netdev.into(home, link, container, name)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            f"the container does not take {link.name} as {name}", details=str(error.strerror)
+        ) from None
+
+
+def _set_up(plan: Plan, inside: Netlink, container: int, deadline: Deadline) -> list[str]:
+    """Set MAC and MTU and bring the interface up; return what is lesser than it should be."""
     link = netdev.required(inside, plan.key.ifname)
-    netdev.tell_changes(container, link.name)
+    warnings = netdev.tell_changes(container, link.name)
     if plan.mac and link.mac != plan.mac:
         _set_mac(inside, link, plan.mac, deadline)
     if plan.mtu and link.mtu != plan.mtu:
         _set_mtu(inside, link, plan.mtu)
-    inside.set_up(link.index, up=True)
+    try:
+        inside.set_up(link.index, up=True)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ConflictError(
+            f"{link.name} does not come up",
+            details=str(error.strerror),
+            hint="many VFs do so only while their PF is up",
+        ) from None
+    return warnings
 
 
 def _set_mac(inside: Netlink, link: Link, mac: str, deadline: Deadline) -> None:

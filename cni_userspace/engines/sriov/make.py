@@ -16,7 +16,7 @@ from cni_userspace.engines.sriov import allocation as allocations
 from cni_userspace.engines.sriov import kernel, netdev, refuse, remove, vf
 from cni_userspace.engines.sriov.allocation import Allocation
 from cni_userspace.engines.sriov.conf import DRIVERS
-from cni_userspace.errors import ConflictError, InputOutputError, TryAgainError
+from cni_userspace.errors import ConflictError, InputOutputError, TryAgainError, UnsupportedFieldError
 from cni_userspace.host.deadline import Deadline
 from cni_userspace.host.netlink import Netlink
 from cni_userspace.host.sysfs import Sysfs
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from cni_userspace.host.netlink import Link
 
 VHOST_NET = "/dev/vhost-net"
-BACK_SECONDS = 20
+BACK_SECONDS = 8  # after a call's 45 and beside IPAM's 5: CRI-O kills a plugin after 60; the rest is owed
+MAC_SECONDS = 5
 
 
 class _Work(Value):
@@ -66,17 +67,14 @@ def attach(plan: Plan, undo: Undo, deadline: Deadline, assign: Callable[[], Resu
     """Make what was planned with the first device that is free. Raises PluginError."""
     work = _Work(plan=plan, undo=undo, deadline=deadline, assign=assign, sysfs=Sysfs())
     reasons: list[str] = []
-    if not plan.chosen:  # first those that nobody has, or is at work on
-        for pci in plan.candidates:
-            taken = allocations.read(plan.place, pci)
-            if taken is None or not taken.lives:
-                try:
-                    with allocations.hold(plan.place, pci, deadline.within(0)):
-                        attached = _take(work, pci, reasons)
-                except TryAgainError:
-                    continue
-                if attached:
-                    return attached
+    for pci in _at_once(plan):
+        try:
+            with allocations.hold(plan.place, pci, deadline.within(0)):
+                attached = _take(work, pci, reasons)
+        except TryAgainError:
+            continue
+        if attached:
+            return attached
     for pci in plan.candidates:
         with allocations.hold(plan.place, pci, deadline):
             attached = _take(work, pci, reasons)
@@ -86,6 +84,19 @@ def attach(plan: Plan, undo: Undo, deadline: Deadline, assign: Callable[[], Resu
         "the device is not free" if plan.chosen else f"no VF of {plan.pf} is free",
         details="; ".join(dict.fromkeys(reasons)),
     )
+
+
+def _at_once(plan: Plan) -> list[str]:
+    """Return which devices to try without waiting for anybody, where any will do.
+
+    First those that nobody has, then those whose container is gone: these
+    come home first, which can take its time.
+    """
+    if plan.chosen:
+        return []
+    given = {pci: allocations.read(plan.place, pci) for pci in plan.candidates}
+    free = [pci for pci, taken in given.items() if taken is None]
+    return free + [pci for pci, taken in given.items() if taken is not None and not taken.lives]
 
 
 def _take(work: _Work, pci: str, reasons: list[str]) -> Attached | None:
@@ -101,6 +112,7 @@ def _take(work: _Work, pci: str, reasons: list[str]) -> Attached | None:
             reasons.append(f"{pci}: {reason}")
             return None
         _refuse(work, device)
+        _free_mac(work, device)
         return _hand_over(work, device, home)
 
 
@@ -145,12 +157,32 @@ def _refuse(work: _Work, device: _Device) -> None:
         refuse.vfs_of_a_whole_pf(plan, work.sysfs)
     if device.link is not None and not plan.dpdk:
         refuse.mtu_out_of_range(plan, device.link)
+    if plan.dhcp and (plan.dpdk or device.for_dpdk):
+        raise UnsupportedFieldError(
+            "IPAM dhcp needs a network interface in the container, and a device for DPDK has none",
+            details=f"{device.pci}: its driver is {device.driver or '-'}",
+        )
     if not plan.whole and plan.settings and device.seat is None:
         raise ConflictError(
             "the PF that would set up the VF is not here",
             details=f"{plan.pf} has no network device in the node's namespace",
             hint="a PF on vfio-pci, or in a container, sets nothing on its VFs",
         )
+
+
+def _free_mac(work: _Work, device: _Device) -> None:
+    """Bring another VF of the PF home that has the MAC, where its container is gone.
+
+    A container that comes anew with its MAC can get another VF before the old
+    one's DEL, and a card gives one MAC's frames to one VF.
+    """
+    plan = work.plan
+    if not plan.mac or device.seat is None:
+        return
+    having = {found.index for found in device.seat.home.vfs(device.seat.pf.index) if found.mac == plan.mac}
+    for other in allocations.every(plan.place):
+        if other.pf == plan.pf and other.pci != device.pci and other.vf in having and not other.lives:
+            remove.give_back(plan.place, other.pci, other.key, work.deadline.within(MAC_SECONDS))
 
 
 def _hand_over(work: _Work, device: _Device, home: Netlink) -> Attached:
@@ -174,7 +206,8 @@ def _hand_over(work: _Work, device: _Device, home: Netlink) -> Attached:
         "kernel": for_kernel,
         "bound": work.sysfs.driver(device.pci),
     }
-    return _attached(work, {**plan.as_dict(), **found, **learnt})
+    warnings = learnt.pop("warnings", ())
+    return _attached(work, {**plan.as_dict(), **found, **learnt}, warnings)
 
 
 def _own_mac(plan: Plan, device: _Device, seat: vf.Seat) -> str:
@@ -191,10 +224,13 @@ def _own_mac(plan: Plan, device: _Device, seat: vf.Seat) -> str:
 
 def _binding(work: _Work, device: _Device) -> Binding | None:
     """Return how the device is bound where that has to change. Raises where it must not."""
-    if not work.plan.dpdk or device.for_dpdk:
+    if not work.plan.dpdk and not device.for_dpdk:
         return None
     from cni_userspace.engines.sriov import driver
 
+    if device.for_dpdk:
+        driver.refuse_divided(work.sysfs, device.pci, _others(work.plan))
+        return None
     binding = driver.look(work.sysfs, device.pci, work.plan.driver, work.deadline)
     driver.refuse(work.sysfs, binding, _others(work.plan))
     return binding
@@ -236,10 +272,11 @@ def _to_process(work: _Work, device: _Device, binding: Binding | None, mac: str)
     work.assign()
     if work.plan.whole and device.link:
         mac = device.link.mac
-    return {"mac": mac, "mtu": work.plan.mtu or 0, "addresses": [], "routes": []}
+    mtu = work.plan.mtu or (device.link.mtu if device.link else 0)
+    return {"mac": mac, "mtu": mtu, "addresses": [], "routes": []}
 
 
-def _attached(work: _Work, made: dict[str, Any]) -> Attached:
+def _attached(work: _Work, made: dict[str, Any], warnings: tuple[str, ...]) -> Attached:
     plan, pci = work.plan, made["pci"]
     rdma = work.sysfs.rdma_devices(pci)
     more = {
@@ -257,7 +294,7 @@ def _attached(work: _Work, made: dict[str, Any]) -> Attached:
             pci_id=pci,
         ),
         device_info=publish.pci_device_info(pci, more),
-        warnings=() if made["kernel"] else _warnings(work.sysfs, pci),
+        warnings=warnings if made["kernel"] else _warnings(work.sysfs, pci),
     )
 
 

@@ -92,13 +92,17 @@ def into(home: Netlink, link: Link, container: int, name: str) -> None:
     home.move(link.index, container, name)
 
 
-def tell_changes(container: int, name: str) -> None:
-    """Have the kernel tell neighbours when the interface's MAC changes later on."""
+def tell_changes(container: int, name: str) -> list[str]:
+    """Have the kernel tell neighbours when the interface's MAC changes later on; return what it refuses."""
+    refused = []
     for key in (f"ipv4/conf/{name}/arp_notify", f"ipv6/conf/{name}/ndisc_notify"):
         try:
             netns.sysctl(container, key, "1")
         except FileNotFoundError:  # a kernel without IPv6
             pass
+        except OSError as error:  # a read-only /proc/sys
+            refused.append(f"{key} cannot be set: {error.strerror}")
+    return refused
 
 
 def back(there: Netlink, link: Link, before: Before, home: int, deadline: Deadline) -> list[str]:

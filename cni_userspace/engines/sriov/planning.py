@@ -40,6 +40,7 @@ class Plan(Value):
     settings: Mapping[str, Any]  # of the VF at its PF; what is not asked for is missing
     mac: str
     mtu: int | None
+    dhcp: bool = False  # IPAM works on the interface itself
     dpdk: bool  # rebind it, if it is not yet on a driver for DPDK
     driver: str  # to this one
 
@@ -96,6 +97,7 @@ def plan(request: Request, conf: NetConf, node: NodeFile, target: Target) -> Pla
         settings=asked,
         mac=conf.mac,
         mtu=options.mtu,
+        dhcp=conf.ipam_type == "dhcp",
         dpdk=options.dpdk,
         driver=options.dpdk_driver,
     )

@@ -9,6 +9,7 @@ a failed or killed ADD, in a sweep, and before the next ADD takes the device.
 
 from __future__ import annotations
 
+from cni_userspace.attach import naming
 from cni_userspace.attach.engine import Marked
 from cni_userspace.attach.undo import describe
 from cni_userspace.engines.sriov import allocation as allocations
@@ -80,7 +81,8 @@ def _reset(home: Netlink, current: Allocation, sysfs: Sysfs) -> list[str]:
     if pf is None:
         return [f"its PF {current.pf} has no network device here"]
     seat = vf.Seat(home=home, pf=pf, index=current.vf)
-    return vf.restore(seat, current.settings, current.netdev.get("mac", ""))
+    own = current.netdev.get("mac") or naming.stable_mac(current.pci, "")  # on vfio-pci it told none
+    return vf.restore(seat, current.settings, own)
 
 
 def _rebind(home: Netlink, current: Allocation, sysfs: Sysfs, deadline: Deadline) -> list[str]:

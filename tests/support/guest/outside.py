@@ -1,7 +1,8 @@
 """The guest's way to the machine that it runs on: a network device of QEMU's user network.
 
-There only where the guest was started with an invitation to a Kubernetes API.
-Up only while `outside` lasts, and without a route to anywhere else.
+On the bus only where the guest was started with an invitation to a Kubernetes
+API; a network device only while `outside` lasts, and without a route to
+anywhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.support.child import RigError
-from tests.support.guest.nic import await_carrier
+from tests.support.guest.nic import await_carrier, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +26,20 @@ INTERFACES = "/sys/class/net"
 @contextmanager
 def outside() -> Iterator[None]:
     """Have the way while the context lasts. Raises RigError where there is none."""
-    name = _device()
-    subprocess.run(["ip", "address", "add", ADDRESS, "dev", name], check=True)
-    subprocess.run(["ip", "link", "set", name, "up"], check=True)
-    await_carrier(name)
+    _run("modprobe", "virtio_net")
+    settle()  # udev gives it another name
     try:
+        name = _device()
+        _run("ip", "address", "add", ADDRESS, "dev", name)
+        _run("ip", "link", "set", name, "up")
+        await_carrier(name)
         yield
     finally:
-        subprocess.run(["ip", "address", "flush", "dev", name], check=True)
-        subprocess.run(["ip", "link", "set", name, "down"], check=True)
+        _run("modprobe", "-r", "virtio_net")
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
 
 
 def _device() -> str:
