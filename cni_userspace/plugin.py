@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 STRICT = ("ADD", "STATUS")
-CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 10
+CALL_SECONDS = 45  # CRI-O kills a plugin after 60, and a failed ADD's way back takes up to 13
 
 
 def main() -> int:
@@ -128,6 +128,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
     deadline = Deadline(CALL_SECONDS)
 
     def options(engine: str, getter: Getter) -> Value:
+        getter.device_later = request.command == "STATUS"  # a runtime names it only when it calls ADD
         return engines.load(engine).parse_options(getter)
 
     strict = request.command in STRICT
@@ -146,6 +147,7 @@ def make_call(request: Request, node: NodeFile, store: Any) -> Call:  # noqa: AN
         conf=conf,
         node=node,
         engine=engines.load(conf.engine),
+        engines=engines,
         store=store,
         log=log,
         deadline=deadline,

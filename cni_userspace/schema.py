@@ -8,7 +8,8 @@ the same rules, and a test holds the two to the same verdicts.
 
 Annotations: x-node (the node file may set a default), x-origin (who invented
 the key), x-group (the part of the reference), x-shown (the type in words),
-x-fold (any case of the value), x-engine (the engine's name).
+x-fold (any case of the value), x-engine (the engine's name; on a generic key
+the one engine that it belongs to), x-when (which networks are an engine's).
 """
 
 from __future__ import annotations
@@ -46,9 +47,28 @@ def engines() -> dict[str, Schema]:
 
 def properties() -> dict[str, Schema]:
     """Return every key of a netconf with its schema, the engines' keys last."""
-    found = dict(_read("cni", NETCONF_FILE)["properties"])
-    for engine in engines().values():
-        found.update(engine["properties"])
+    return _with_those_of(engines(), _read("cni", NETCONF_FILE)["properties"])
+
+
+def _with_those_of(parts: dict[str, Schema], generic: Schema) -> dict[str, Schema]:
+    """Add the engines' keys; what several have is one key, described for each of them."""
+    found = dict(generic)
+    for name, part in parts.items():
+        for key, value in part["properties"].items():
+            others = [other for other, p in parts.items() if key in p["properties"] and other != name]
+            words = f"With {name}: {value['description']}" if others else value["description"]
+            before = f"{found[key]['description']} " if key in found else ""
+            found[key] = {**value, "description": before + words}
+    return found
+
+
+def keys_of_one_engine() -> dict[str, list[str]]:
+    """Return, for each engine, the keys that no other has, the generic ones that mean it among them."""
+    parts, generic = engines(), _read("cni", NETCONF_FILE)["properties"]
+    found = {name: [k for k, v in generic.items() if v.get("x-engine") == name] for name in parts}
+    for name, part in parts.items():
+        others = {key for other, p in parts.items() if other != name for key in p["properties"]}
+        found[name] += [key for key in part["properties"] if key not in others]
     return found
 
 
@@ -63,10 +83,15 @@ def netconf() -> Schema:
     parts = engines()
     schema = {"$schema": schema.pop("$schema"), "$id": NETCONF_ID, **schema}
     schema["properties"]["engine"]["enum"] = ["", *parts]
+    schema["properties"] = _with_those_of(parts, schema["properties"])
     for part in parts.values():
-        schema["properties"].update(part["properties"])
         schema["allOf"] += part["allOf"]
         schema["$defs"].update(part["$defs"])
+    for name, own in keys_of_one_engine().items():
+        none = {"propertyNames": {"not": {"enum": own}}}
+        schema["$defs"][f"no-key-of-{name}"] = none
+        rule = {"description": f"Keys of {name} do not go with another engine.", "if": parts[name]["x-when"]}
+        schema["allOf"].append({**rule, "else": {"$ref": f"#/$defs/no-key-of-{name}"}})
     return schema
 
 

@@ -3,7 +3,8 @@
 # Every function is quick when its thing is there. What cannot be had is noted
 # and done without; only Python itself is a must.
 
-PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux)
+PACKAGES=(openvswitch-switch-dpdk dpdk-dev iproute2 containernetworking-plugins podman runc strace util-linux etcd-server openssl)
+GUEST_PACKAGES=(linux-image-amd64 kmod udev busybox-static)
 PAGES=320 # two DPDK switches at once; more are taken where a test needs them
 PYTHON=.venv/bin/python
 APT_READY=''
@@ -133,15 +134,56 @@ give_hugepages_back() {
     HUGEPAGES_TAKEN=''
 }
 
-# The Go programs are built in the background while the fast tests run.
+# The guest with SR-IOV: a stock kernel, and a QEMU that has the igb. Debian 12
+# has that in its backports, which are used here once and not left enabled.
+setup_guest() {
+    local complete=0
+    debian "${GUEST_PACKAGES[@]}" || complete=1
+    if has_igb; then
+        there "QEMU with an igb"
+    elif candidate_has_igb; then
+        debian qemu-system-x86 || complete=1
+    elif ! is_root || ! step "QEMU with an igb, from the backports" qemu_from_backports || ! has_igb; then
+        note "no QEMU 8 or later: what needs an SR-IOV device is left out"
+        complete=1
+    fi
+    return "$complete"
+}
+has_igb() { has qemu-system-x86_64 && qemu-system-x86_64 -device help 2>/dev/null | grep -q '"igb"'; }
+candidate_has_igb() {
+    local version
+    has dpkg-query && version=$(apt-cache policy qemu-system-x86 2>/dev/null | sed -n 's/^ *Candidate: *//p')
+    [ -n "${version-}" ] && dpkg --compare-versions "$version" ge 1:8
+}
+qemu_from_backports() {
+    local apt=$PWD/.cache/apt suite options status=0
+    suite=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")-backports
+    options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/sources"
+        -o "Dir::State::lists=$apt/lists" -o APT::Sandbox::User=root)
+    mkdir -p "$apt/lists/partial"
+    "$PYTHON" -m tests.support.guest.backports "$apt/sources" || return 1
+    guard_services
+    apt "${options[@]}" update && apt_install "${options[@]}" -t "$suite" qemu-system-x86 || status=1
+    unguard_services
+    rm -rf "$apt"
+    return "$status"
+}
+
+# The Go programs are built in the background while the fast tests run. The build
+# of Kubernetes goes on after these: it takes minutes, and its own tests wait for it.
 GO_PID=''
+KUBERNETES_PID=''
+start_kubernetes() {
+    nice "$PYTHON" -m tests.support.gotools clients kubernetes >"$LOGS/kubernetes.log" 2>&1 </dev/null &
+    KUBERNETES_PID=$!
+}
 start_go_tools() {
     if "$PYTHON" -c 'import os, sys; from tests.support import gotools; sys.exit(not os.path.isdir(gotools.directory()))'; then
         there "Go programs: cnitool, Multus, reference plugins"
         return
     fi
     line "Go programs: cnitool, Multus, reference plugins" "building in the background"
-    nice "$PYTHON" -m tests.support.gotools >"$LOGS/gotools.log" 2>&1 </dev/null 9>&- &
+    nice "$PYTHON" -m tests.support.gotools clients >"$LOGS/gotools.log" 2>&1 </dev/null 9>&- &
     GO_PID=$!
 }
 await_go_tools() {

@@ -20,7 +20,7 @@ from cni_userspace.host.deadline import Deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from cni_userspace.attach.call import Call
@@ -74,7 +74,7 @@ def _siblings(call: Call) -> list[Record]:
         from cni_userspace.attach.delete import take_down
 
         call.log.warning("clearing what an earlier attachment left", state=ruin.state)
-        failures = take_down(ruin, call.engine, call.store, records, call.deadline)
+        failures = take_down(ruin, call.engines.load(ruin.engine), call.store, records, call.deadline)
         if failures:
             raise ConflictError(
                 "an earlier attachment is not yet cleaned up",
@@ -101,7 +101,6 @@ def _refuse_duplicates(call: Call, siblings: Sequence[Record]) -> None:
 
 
 def _record(call: Call, plan: Planned, netns_id: str) -> Record:
-    file, info = call.conf.device_info_file, plan.device_info
     config = {k: v for k, v in call.conf.raw.items() if k != "prevResult"}
     return Record(
         key=call.key,
@@ -116,8 +115,13 @@ def _record(call: Call, plan: Planned, netns_id: str) -> Record:
         ipam_type=call.conf.ipam_type,
         plan=plan.as_dict(),
         directory=plan.shared_directory,
-        device_info={"file": file, "info": info} if file and info else {},
+        device_info=_device_info(call, plan.device_info),
     )
+
+
+def _device_info(call: Call, info: Mapping[str, Any] | None) -> dict[str, Any]:
+    file = call.conf.device_info_file
+    return {"file": file, "info": info} if file and info else {}
 
 
 def _make(
@@ -127,22 +131,43 @@ def _make(
     siblings: Sequence[Record],
     undo: Undo,
 ) -> Result:
-    addresses = _addresses(call, undo)
-    ips = tuple(ip.address for ip in addresses.ips)
-    attached = call.engine.attach(plan, undo, call.deadline.within(call.conf.timeout), ips)
-    result = merge(None, _result(call, attached, addresses))
+    addresses = _Addresses(call, undo)
+    attached = call.engine.attach(plan, undo, call.deadline, addresses.assign)
+    for warning in attached.warnings:
+        call.log.warning(warning)
+    result = merge(None, _result(call, attached, addresses.assign()))
+    info = plan.device_info if attached.device_info is None else attached.device_info
     finished = record.replace(
         state=ATTACHED,
         plan=attached.plan,
+        device_info=_device_info(call, info),
         result=render(result, NEWEST),
-        entry=announce.entry(plan, result, call.key),
+        entry=announce.entry(plan, info, result, call.key),
     )
+    if attached.device_info is not None:  # learnt just now: on record before a file tells it
+        call.store.write(finished.replace(state=ADDING))
     finished = _announce(finished, siblings, undo)
     call.store.write(finished)
     return result
 
 
-def _addresses(call: Call, undo: Undo) -> Result:
+class _Addresses:
+    """What IPAM assigns to one attachment, at the moment when its engine asks."""
+
+    def __init__(self, call: Call, undo: Undo) -> None:
+        """Assign nothing yet."""
+        self._call = call
+        self._undo = undo
+        self._assigned: Result | None = None
+
+    def assign(self) -> Result:
+        """Return the addresses; IPAM is called the first time. Raises PluginError."""
+        if self._assigned is None:
+            self._assigned = _assigned(self._call, self._undo)
+        return self._assigned
+
+
+def _assigned(call: Call, undo: Undo) -> Result:
     """Have IPAM assign addresses; its DEL is due even when its ADD fails (specification, section 4).
 
     Where both fail nothing was assigned that anybody could release, so nothing

@@ -13,7 +13,7 @@ from cni_userspace.host import dirfd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from cni_userspace.attach.engine import Planned
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cni_userspace.cni.result import Result
 
 
-def entry(plan: Planned, result: Result, key: Key) -> dict[str, Any]:
+def entry(plan: Planned, info: Mapping[str, Any] | None, result: Result, key: Key) -> dict[str, Any]:
     """Return what the file beside the socket says of one interface; `result` is our part alone.
 
     docs/reference/interfaces-file.md describes it: what has no value is left out.
@@ -31,7 +31,7 @@ def entry(plan: Planned, result: Result, key: Key) -> dict[str, Any]:
     told = {
         "ifname": key.ifname,
         "network": key.network,
-        "deviceInfo": plan.device_info,
+        "deviceInfo": info,
         "socketfile": plan.socketfile,
         "mac": container.mac,
         "mtu": container.mtu,

@@ -7,7 +7,7 @@ from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cni_userspace.attach.engine import Engine
+    from cni_userspace.attach.engine import Engine, Engines
     from cni_userspace.attach.store import Store
     from cni_userspace.cni.log import Log
     from cni_userspace.cni.netconf import NetConf
@@ -22,7 +22,8 @@ class Call(Value):
     request: Request
     conf: NetConf
     node: NodeFile
-    engine: Engine
+    engine: Engine  # that of the netconf; a record may name another
+    engines: Engines
     store: Store
     log: Log
     deadline: Deadline  # of all that the call waits for, but for a failed ADD's way back

@@ -47,7 +47,9 @@ def check(call: Call) -> None:
                 hint="it was deleted, or never added on this node",
             )
         faults = [*_record(call, record), *_previous(record, previous), *_files(record, records)]
-        faults += call.engine.check(record.plan, record.key, call.deadline.within(call.conf.timeout))
+        faults += call.engines.load(record.engine).check(
+            record.plan, record.key, call.deadline.within(call.conf.timeout)
+        )
     faults += _addresses(call, record)
     if faults:
         raise CheckError("the attachment is not as ADD made it", details="; ".join(faults))

@@ -67,7 +67,8 @@ def _by_record(call: Call) -> list[str]:
     records = call.store.of_container(call.request.container_id)
     record = next((r for r in records if r.key == call.key), None)
     if record is not None:
-        return take_down(record, call.engine, call.store, records, call.deadline)
+        engine = call.engines.load(record.engine)
+        return take_down(record, engine, call.store, records, call.deadline)
     failures = _without_record(call)
     if not failures:
         call.store.delete(call.key)
@@ -108,8 +109,7 @@ def _take_all(
     deadline: Deadline,
 ) -> list[str]:
     others = [r for r in records if r.key != record.key]
-    failures = engine.detach(record.plan, record.key, deadline.within(STEP_SECONDS))
-    failures += _release(record, deadline)
+    failures = engine.detach(record.plan, record.key, deadline, lambda: _release(record, deadline))
     failures += _unannounce(record, others)
     last = not store.shares(record.key, record.directory)
     return failures + engine.clean_directory(record.plan, last=last)
@@ -128,7 +128,7 @@ def remove_marked(found: Marked, engine: Engine, store: Store, deadline: Deadlin
 
 
 def _take_marked(found: Marked, engine: Engine, store: Store, deadline: Deadline) -> list[str]:
-    failures = engine.detach(found.plan, found.key, deadline.within(STEP_SECONDS))
+    failures = engine.detach(found.plan, found.key, deadline, list)  # what IPAM assigned is not known
     directory = found.plan.get("directory", "")
     if directory and not found.plan.get("in_place"):
         failures += _attempt("interfaces file", lambda: _refresh_beside(found, directory, store))
@@ -153,19 +153,27 @@ def _marked_beside(found: Marked, engine: Engine, deadline: Deadline) -> bool:
 def _without_record(call: Call) -> list[str]:
     """Remove what the marks know of an attachment that has no record, or one that cannot be read."""
     failures = []
-    place = call.engine.place(call.conf)
+    for engine in call.engines.every():
+        place = engine.place(call.conf, call.node)
+        if place:
+            failures += _take_marked_at(place, engine, call)
+    _release_unknown(call)
+    return failures
+
+
+def _take_marked_at(place: str, engine: Engine, call: Call) -> list[str]:
     try:
-        marked = call.engine.marked(place, call.deadline.within(STEP_SECONDS))
+        marked = engine.marked(place, call.deadline.within(STEP_SECONDS))
     except (SwitchError, TimeoutError, OSError) as error:
         if call.store.has_file(call.key):
             return [f"the record cannot be read, and neither can the marks: {describe(error)}"]
         # Nothing is known of this attachment. A node without a switch has none.
         call.log.warning("no record, and no marks to be read", place=place, reason=describe(error))
-        marked = []
+        return []
+    failures = []
     for found in marked:
         if found.key == call.key:
-            failures += _take_marked(found, call.engine, call.store, call.deadline)
-    _release_unknown(call)
+            failures += _take_marked(found, engine, call.store, call.deadline)
     return failures
 
 

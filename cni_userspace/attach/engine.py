@@ -12,7 +12,7 @@ from cni_userspace.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Protocol
 
     from cni_userspace.attach.store import Key, Record
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import NodeFile
     from cni_userspace.cni.request import Request
+    from cni_userspace.cni.result import Result
     from cni_userspace.host.deadline import Deadline
 
 
@@ -29,6 +30,8 @@ class Attached(Value):
     plan: Mapping[str, Any]  # the plan with what was learnt while making it: goes into the record
     host: tuple[Interface, ...] = ()  # listed without a sandbox
     container: Interface  # the one interface that the container has
+    device_info: Mapping[str, Any] | None = None  # where it was not known when it was planned
+    warnings: tuple[str, ...] = ()  # what the node's operator should know of it
 
 
 class Marked(Value):
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
         @property
         def device_info(self) -> Mapping[str, Any] | None:
-            """Return the NPWG device-info, None where there is none."""
+            """Return the NPWG device-info, None where there is none or it is not yet known."""
 
         @property
         def shared_directory(self) -> str:
@@ -86,15 +89,27 @@ if TYPE_CHECKING:
             plan: Any,  # noqa: ANN401  its own plan
             undo: Undo,
             deadline: Deadline,
-            addresses: Sequence[str],
+            assign: Callable[[], Result],
         ) -> Attached:
             """Make what was planned; each effect registers its undo as it succeeds.
 
-            `addresses` are those that IPAM has assigned, with prefix lengths.
+            `assign` has IPAM assign addresses, and returns the same ones when it
+            is called again. It is the engine's to say when: a DHCP client needs
+            the interface in the container, a switch's flows need the addresses.
             """
 
-        def detach(self, plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
-            """Take away all that can be; return what would not go. A repeat is success."""
+        def detach(
+            self,
+            plan: Mapping[str, Any],
+            key: Key,
+            deadline: Deadline,
+            release: Callable[[], list[str]],
+        ) -> list[str]:
+            """Take away all that can be; return what would not go. A repeat is success.
+
+            `release` has IPAM take the addresses back, and returns what would
+            not go. Must be called once, when the engine's order has it.
+            """
 
         def clean_directory(self, plan: Mapping[str, Any], *, last: bool) -> list[str]:
             """Remove the container's directory if it is ours and this was its last attachment."""
@@ -105,8 +120,21 @@ if TYPE_CHECKING:
         def status(self, conf: NetConf, node: NodeFile, deadline: Deadline) -> None:
             """Raise NotAvailableError or LimitedError when ADD cannot work."""
 
-        def place(self, conf: NetConf) -> str:
-            """Return where marks of this config's attachments stand; a plan keeps it as `place`."""
+        def place(self, conf: NetConf, node: NodeFile) -> str:
+            """Return where marks of this config's attachments stand; a plan keeps it as `place`.
+
+            "" where a config cannot have led to this engine. One that a runtime
+            stripped of its keys can have led to any.
+            """
 
         def marked(self, place: str, deadline: Deadline) -> list[Marked]:
             """Return every attachment at a place that carries our marks."""
+
+    class Engines(Protocol):
+        """The engines that this version has: the package `engines`, handed in from above."""
+
+        def load(self, name: str) -> Engine:
+            """Import an engine; raise UnsupportedFieldError (code 2) for an unknown name."""
+
+        def every(self) -> Iterable[Engine]:
+            """Import and yield all engines."""

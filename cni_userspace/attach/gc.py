@@ -51,10 +51,11 @@ def gc(call: Call) -> None:
 
     failures = []
     for record in [r for r in call.store.all() if stale(r.key)]:
-        failures += remove_record(record, call.engine, call.store, call.deadline)
-    for found in _marked(call, failures):
-        if stale(found.key):
-            failures += remove_marked(found, call.engine, call.store, call.deadline)
+        failures += _remove(record, call)
+    for engine in call.engines.every():
+        for found in _marked(engine, call, failures):
+            if stale(found.key):
+                failures += remove_marked(found, engine, call.store, call.deadline)
     if call.conf.ipam_type:
         try:
             seconds = call.deadline.within(IPAM_SECONDS).remaining()
@@ -65,9 +66,18 @@ def gc(call: Call) -> None:
         raise TryAgainError("some stale attachments could not be removed", details="; ".join(failures))
 
 
-def _marked(call: Call, failures: list[str]) -> list[Marked]:
+def _remove(record: Record, call: Call) -> list[str]:
     try:
-        return call.engine.marked(call.engine.place(call.conf), call.deadline.within(STEP_SECONDS))
+        engine = call.engines.load(record.engine)
+    except PluginError as error:  # another version's
+        return [describe(error)]
+    return remove_record(record, engine, call.store, call.deadline)
+
+
+def _marked(engine: Engine, call: Call, failures: list[str]) -> list[Marked]:
+    place = engine.place(call.conf, call.node)
+    try:
+        return engine.marked(place, call.deadline.within(STEP_SECONDS)) if place else []
     except (PluginError, OSError) as error:
         failures.append(f"marks: {describe(error)}")
         return []

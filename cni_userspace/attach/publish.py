@@ -28,6 +28,8 @@ INTERFACES_FILE = "userspace.json"
 INTERFACES_VERSION = "1.0.0"
 DEVICE_INFO_VERSION = "1.1.0"
 VHOST_USER = "vhost-user"
+PCI = "pci"
+IDENTITY = {VHOST_USER: "path", PCI: "pci-address"}  # what tells one device of a kind from another
 _MODE = 0o644  # the container's user is anybody
 _MAX_BYTES = 1 << 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
@@ -42,6 +44,12 @@ def device_info(mode: str, path: str) -> dict[str, Any]:
     `path` is the socket's path inside the container.
     """
     return {"type": VHOST_USER, "version": DEVICE_INFO_VERSION, VHOST_USER: {"mode": mode, "path": path}}
+
+
+def pci_device_info(address: str, more: Mapping[str, str]) -> dict[str, Any]:
+    """Return the pci object of the device-info-spec; `more` are its other keys, empty ones left out."""
+    filled = {key: value for key, value in more.items() if value}
+    return {"type": PCI, "version": DEVICE_INFO_VERSION, PCI: {"pci-address": address, **filled}}
 
 
 # --- the file that CNIDeviceInfoFile names
@@ -86,7 +94,7 @@ def read_device_info(file: str) -> dict[str, Any]:
 def remove_device_info(file: str, info: Mapping[str, Any], previous: str | None) -> None:
     """Take the device information back: restore the previous text, or remove the file.
 
-    Only while it is still ours, that is while it names the same socket. A file
+    Only while it is still ours, that is while it names the same device. A file
     that is missing (Multus deletes it at DEL), another's or unreadable is left
     alone. Repeats are fine. Raises InputOutputError.
     """
@@ -112,7 +120,8 @@ def _is_ours(dir_fd: int, name: str, file: str, info: Mapping[str, Any]) -> bool
     except ConflictError:
         return False
     kind = info["type"]
-    return isinstance(found.get(kind), dict) and found[kind].get("path") == info[kind]["path"]
+    identity = IDENTITY[kind]
+    return isinstance(found.get(kind), dict) and found[kind].get(identity) == info[kind][identity]
 
 
 def _decode(file: str, text: str | None) -> dict[str, Any]:

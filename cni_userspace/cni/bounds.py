@@ -47,7 +47,6 @@ FIELDS = {  # the kind in `allow` -> the field of Allow
     "configurationPaths": "configuration_paths",
     "logFiles": "log_files",
     "deviceInfoDirs": "device_info_dirs",
-    "pfs": "pfs",
 }
 
 
@@ -112,6 +111,25 @@ def _why_not(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> 
     return kubeconfig.runs_programs(value)
 
 
+def refuse_pf(names: tuple[str, ...], node: NodeFile) -> None:
+    """Raise BoundsError unless the node file allows a PF, known by netdev name and PCI address.
+
+    `names` are all that the PF has; one of them has to be listed. A PCI address
+    is in lower case with its domain (`forms.pci`).
+    """
+    if node.allow is None:
+        return
+    known = list(filter(None, names))
+    wanted = [forms.pci(pattern) or pattern for pattern in node.allow.pfs]
+    wanted += [pattern.lower() for pattern in wanted if ":" in pattern]
+    if not any(_matches(name, pattern) for name in known for pattern in wanted):
+        raise BoundsError(
+            "the network configuration needs a PF that this node does not allow",
+            details=f"{' = '.join(map(shown, known))} is not among `allow.pfs`",
+            hint=f"`allow` in {node.path} says what it may name",
+        )
+
+
 def allows_file(path: str, node: NodeFile) -> bool:
     """Tell whether `configuration_path` may name this file."""
     return _allowed("configurationPaths", "configuration_path", path, "", node)
@@ -124,7 +142,7 @@ def _allowed(kind: str, key: str, value: str, built_in: str, node: NodeFile) -> 
         value = os.path.dirname(value)
     set_here = default(node, key)
     more = [text for text in (built_in, set_here) if text and isinstance(text, str)]
-    if kind in ("bridges", "pfs"):
+    if kind == "bridges":
         return value in more or any(_matches(value, pattern) for pattern in _listed(node.allow, kind))
     named = _path(value)
     return any(

@@ -43,8 +43,14 @@ def mac(text: str) -> str:
 def is_pci(text: str) -> bool:
     """Tell whether a text is a PCI address: dddd:BB:DD.f."""
     parts = text.replace(".", ":").split(":")
-    shape = [len(part) for part in parts] == list(PCI_PARTS) and text[-2] == "."
+    shape = [len(part) for part in parts] == list(PCI_PARTS) and text[-2] == "." and text.count(".") == 1
     return shape and all(HEX.issuperset(part) for part in parts)
+
+
+def pci(text: str) -> str:
+    """Return a PCI address in lower case with its domain, 0000 where it has none; "" if it is none."""
+    full = text if text.count(":") == 2 else f"0000:{text}"  # noqa: PLR2004  domain, bus, device
+    return full.lower() if is_pci(full) else ""
 
 
 def path(text: str) -> str:

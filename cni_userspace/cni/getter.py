@@ -55,6 +55,9 @@ class Getter:
         self.own: set[str] = set()  # folded keys that count in the first source only
         self.node: Source = {}  # the node file's source: its keys are judged where it is loaded
         self.args: Mapping[str, str] = {}  # CNI_ARGS, for what an engine reads from there
+        self.mac = ("", "")  # (path, value) of the MAC that counts, and of the device:
+        self.device = ("", "")  # see `injected`
+        self.device_later = False  # a runtime names the device only when it calls ADD
 
     def find(self, key: str, *, own: bool = False) -> tuple[str, Any]:
         """Return (path, value) of a key, or ("", MISSING). `own`: not from the sources behind."""

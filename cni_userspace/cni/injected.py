@@ -17,26 +17,28 @@ if TYPE_CHECKING:
 
 
 def read(getter: Getter, args: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of NetConf that a runtime may fill in, and the keys that it overrides."""
+    """Return the fields of NetConf that a runtime may fill in, and the keys that it overrides.
+
+    Tells the getter of the MAC and the device, for the engine's parser.
+    """
     runtime = getter.child("runtimeConfig", own=True, null=True)
     theirs = getter.child("args", own=True, null=True).child("cni", null=True)
     beside = Getter([{k.lower(): (k, f"CNI_ARGS: {k}", v) for k, v in args.items()}], getter.problems)
     macs = [
-        runtime.text("mac", check=forms.mac),
-        beside.text("MAC", check=forms.mac),
-        theirs.text("mac", check=forms.mac),
-        getter.text("mac", check=forms.mac, own=True),
+        (where.find("mac", own=True)[0], where.text("mac", check=forms.mac, own=True))
+        for where in (runtime, beside, theirs, getter)
     ]
     devices = [
-        runtime.text("deviceID"),
-        getter.text("deviceID", own=True),
-        getter.text("pciBusID", own=True),
+        (where.find(key, own=True)[0], where.text(key, own=True))
+        for where, key in ((runtime, "deviceID"), (getter, "deviceID"), (getter, "pciBusID"))
     ]
+    getter.mac = next((found for found in macs if found[1]), ("", ""))
+    getter.device = next((found for found in devices if found[1]), ("", ""))
     ips = [_texts(runtime, "ips"), _texts(theirs, "ips")]
     return {
-        "mac": next((forms.plain_mac(mac) for mac in macs if mac), ""),
+        "mac": forms.plain_mac(getter.mac[1]),
         "ips": ips[0] or ips[1],
-        "device_id": next(filter(None, devices), ""),
+        "device_id": getter.device[1],
         "device_info_file": runtime.text("CNIDeviceInfoFile", check=forms.path),
         "prev_result": mapping(getter, "prevResult"),
         "valid_attachments": _attachments(getter),

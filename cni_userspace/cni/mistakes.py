@@ -7,6 +7,7 @@ read from its schema, the data file beside its code.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 
 from cni_userspace import schema
 
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cni_userspace.cni.getter import Getter
-
-LATER = {  # keys of an engine that has no schema here yet
-    "sriov": (
-        "link_state",
-        "master",
-        "max_tx_rate",
-        "min_tx_rate",
-        "pfOnly",
-        "spoofchk",
-        "trust",
-        "vlanProto",
-        "vlanQoS",
-    ),
-}
 
 
 def unknown(key: str, path: str, getter: Getter, engine: str, *, misplaced: bool) -> str:
@@ -48,9 +35,13 @@ def unknown_of(key: str, path: str, known: Iterable[str]) -> str:
 
 
 def engines_of(key: str) -> list[str]:
-    """Return the engines that have a key of their own of this name."""
-    engines = {**LATER, **{name: tuple(s["properties"]) for name, s in schema.engines().items()}}
-    return [name for name, keys in engines.items() if key.lower() in {k.lower() for k in keys}]
+    """Return the engine that alone has a key of this name."""
+    return [name for name, keys in _owned().items() if key.lower() in keys]
+
+
+@cache
+def _owned() -> dict[str, set[str]]:
+    return {name: {key.lower() for key in keys} for name, keys in schema.keys_of_one_engine().items()}
 
 
 def close(word: str, known: Iterable[str]) -> str:

@@ -23,7 +23,6 @@ from cni_userspace.cni.result import VERSIONS
 from cni_userspace.errors import (
     IncompatibleVersionError,
     InvalidConfigError,
-    PluginError,
     UnsupportedFieldError,
 )
 from cni_userspace.value import Value
@@ -41,26 +40,21 @@ if TYPE_CHECKING:
 LEGACY = ("0.1.0", "0.2.0")  # versions whose configurations need no name
 UNNAMED = "userspace-unnamed"
 ENGINES = ("ovs-dpdk", "sriov")
+SRIOV_TYPE = "sriov"  # sriov-cni's file name, under which this plugin may be linked
 INTEL_KEYS = ("host", "container")
 MOST_TOLD = 50  # mistakes in one error: a tenant can write a megabyte of them
-SRIOV_KEYS = ("pfonly", "master")
-OVS_KEYS = (
-    "bridge",
-    "createbridge",
-    "cvlans",
-    "deletebridge",
-    "interface_type",
-    "ofport_request",
-    "ovnport",
-    "peerport",
-    "portname",
-    "segment",
-    "socketname",
-    "socket_file",
-    "trunk",
-    "vlanmode",
-    "wiring",
+SRIOV_KEYS = ("dpdk", "if0", "master", "pfonly", "vf")  # say sriov whatever stands beside them
+SRIOV_ONLY = (  # say it where no key of ovs-dpdk does not
+    *("cnidir", "dpdkdriver", "if0name", "l2enable", "link_state", "max_tx_rate", "min_tx_rate"),
+    *("spoofchk", "trust", "vlanproto", "vlanqos"),
 )
+OVS_ONLY = (
+    *("antispoofing", "bridge", "createbridge", "cvlans", "deletebridge", "dirmode", "egressshaping"),
+    *("externalids", "group", "ingresspolicing", "interface_type", "ofport_request", "ovnport", "owner"),
+    *("peerport", "portname", "protected", "segment", "socket_file", "socketmode", "socketname", "trunk"),
+    *("txretriesmax", "vlanmode", "wiring"),
+)
+NO_DHCP = ": a DHCP client needs a kernel interface in the container, and there is none"
 DEFAULT_SHARED_DIR = "/run/cni-userspace"
 DEFAULT_TIMEOUT = 10
 TIMEOUTS = (1, 40)  # all waits of a call end after 45 s: CRI-O kills a plugin after 60
@@ -118,7 +112,7 @@ def parse(
     what is wrong, or not allowed by the node file, counts as absent; a strict
     caller has `bounds.check` say what is not allowed. IncompatibleVersionError is raised in any case.
     """
-    conf, getters = _read(config, args, node, engine_parser, strict=strict)
+    conf, getters = _read(config, args, node, engine_parser)
     if strict:
         _judge(getters, conf.engine)
     elif node.allow is not None or conf.kubeconfig:
@@ -128,7 +122,7 @@ def parse(
         conf = bounds.clamped(
             conf,
             node,
-            lambda: _read(said, {}, node, engine_parser, strict=False)[0],
+            lambda: _read(said, {}, node, engine_parser)[0],
         )
     return conf
 
@@ -138,8 +132,6 @@ def _read(
     args: Mapping[str, str],
     node: NodeFile,
     engine_parser: EngineParser,
-    *,
-    strict: bool,
 ) -> tuple[NetConf, list[Getter]]:
     """Read everything once; return it with the getters, which know what nobody asked for."""
     problems = Problems()
@@ -147,8 +139,10 @@ def _read(
     version = _version(top)
     getter, used, path = _sources(top, node, problems)
     getter.args = args
-    engine, options = _options(getter, top, engine_parser, strict=strict)
-    fields = _identity(getter, version)
+    fields = {**_identity(getter, version), **injected.read(getter, args)}
+    engine = _engine(getter, top)
+    options = engine_parser(engine, getter)
+    fields["device_id"] = getattr(options, "device", fields["device_id"])
     raw = dict(config)
     if fields["name"] == UNNAMED:
         raw["name"] = UNNAMED
@@ -157,11 +151,10 @@ def _read(
         engine=engine,
         dialect=getter.dialect,
         raw=raw,
-        ipam_type=_ipam(getter, engine),
+        ipam_type=_ipam(getter, engine, options),
         configuration_path=path,
         options=options,
         **fields,
-        **injected.read(getter, args),
         **_settings(getter),
     )
     return conf, [getter, *used]
@@ -192,29 +185,14 @@ def _sources(top: Source, node: NodeFile, problems: Problems) -> tuple[Getter, l
         sources.insert(1, confpath.read(path, node, problems))
     getter.sources = sources
     used: list[Getter] = []
-    if any(key in source for key in INTEL_KEYS for source in sources[:-1]):
+    intel = any(key in source for key in INTEL_KEYS for source in sources[:-1])
+    if intel and getter.find("engine")[1] != "sriov":
         from cni_userspace.cni import dialects  # few networks speak one
 
         getter.dialect = "intel"
         native, defaults, used = dialects.translate(getter)
         getter.sources = [top, native, *sources[1:], defaults]
     return getter, used, path
-
-
-def _options(
-    getter: Getter,
-    top: Source,
-    engine_parser: EngineParser,
-    *,
-    strict: bool,
-) -> tuple[str, Value]:
-    engine = _engine(getter, top)
-    try:
-        return engine, engine_parser(engine, getter)
-    except PluginError:  # an engine that this version does not have
-        if strict or engine == ENGINES[0]:
-            raise
-        return ENGINES[0], engine_parser(ENGINES[0], getter)
 
 
 def _engine(getter: Getter, top: Source) -> str:
@@ -224,7 +202,13 @@ def _engine(getter: Getter, top: Source) -> str:
         getter.problems.refuse(path, said, "is not supported: this plugin drives OVS-DPDK, not VPP")
         return ENGINES[0]
     engine = getter.choice("engine", ENGINES, "")
-    theirs = {key for source in getter.sources if source is not getter.node for key in source}
+    theirs = {
+        key
+        for source in getter.sources
+        if source is not getter.node
+        for key, (_, _, value) in source.items()
+        if value != ""
+    }
     _, device_path, device = top.get("deviceid", ("", "", ""))
     pci = isinstance(device, str) and forms.is_pci(device)
     if pci and "pcibusid" not in top and "bridge" in theirs:  # written by the user: Multus injects both
@@ -235,8 +219,10 @@ def _engine(getter: Getter, top: Source) -> str:
         )
     if engine or getter.dialect == "intel":
         return engine or ENGINES[0]
-    sriov = not theirs.isdisjoint(SRIOV_KEYS) or (pci and theirs.isdisjoint(OVS_KEYS))
-    return "sriov" if sriov else ENGINES[0]
+    if top.get("type", ("", "", ""))[2] == SRIOV_TYPE or not theirs.isdisjoint(SRIOV_KEYS):
+        return "sriov"
+    likely = pci or not theirs.isdisjoint(SRIOV_ONLY)
+    return "sriov" if likely and theirs.isdisjoint(OVS_ONLY) else ENGINES[0]
 
 
 def _identity(getter: Getter, version: str) -> dict[str, Any]:
@@ -249,25 +235,25 @@ def _identity(getter: Getter, version: str) -> dict[str, Any]:
     elif not is_identifier(name):
         problems.add(getter.find("name")[0], name, "does not match ^[a-zA-Z0-9][a-zA-Z0-9_.\\-]*$")
     kind = getter.text("type", own=True)
-    if not kind:
+    if not kind and not (version in LEGACY and getter.find("master")[1] is not MISSING):
         problems.mistakes.append("$.type: missing; it is the plugin's file name, userspace")
     return {"name": name, "type": kind}
 
 
-def _ipam(getter: Getter, engine: str) -> str:
+def _ipam(getter: Getter, engine: str, options: Value) -> str:
     ipam = getter.child("ipam", own=True)
     path, kind = ipam.find("type")
     name = ipam.text("type", check=_delegate)
     if kind in (MISSING, "") and set(ipam.sources[0]) - {"type"}:
         getter.problems.mistakes.append("$.ipam.type: missing; it names the IPAM plugin")
-    if name == "dhcp" and engine == "ovs-dpdk":
-        getter.problems.refuse(
-            path,
-            name,
-            "is not supported with ovs-dpdk: a DHCP client needs a kernel interface in the container, "
-            "and a vhost-user port has none",
-        )
-    return name
+    without = ""
+    if engine == "ovs-dpdk":
+        without = "ovs-dpdk"
+    elif getattr(options, "dpdk", False):
+        without = "`dpdk`"
+    if name == "dhcp" and without:
+        getter.problems.refuse(path, name, f"is not supported with {without}{NO_DHCP}")
+    return "" if getattr(options, "no_addresses", False) else name
 
 
 def _delegate(text: str) -> str:
@@ -280,7 +266,9 @@ def _settings(getter: Getter) -> dict[str, Any]:
     injected.mapping(getter, "dns")  # the result repeats it from `raw`
     path, masquerade = getter.find("ipMasq", own=True)
     if getter.flag("ipMasq", default=False):
-        getter.problems.refuse(path, masquerade, "is not supported: no kernel sees these packets")
+        getter.problems.refuse(
+            path, masquerade, "is not supported: these packets do not pass the host's kernel"
+        )
     timeout = getter.integer("timeout", *TIMEOUTS)
     return {
         "shared_dir": forms.squeezed(getter.text("sharedDir", DEFAULT_SHARED_DIR, check=forms.directory)),

@@ -28,6 +28,7 @@ NEEDS = {
 }
 ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 IDENTIFIER = ALNUM | frozenset("_.-")
+POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
 IFNAME_BYTES = 15  # IFNAMSIZ of linux/if.h less the NUL
 
 
@@ -42,6 +43,11 @@ class Request(Value):
     args: Mapping[str, str]
     config: Mapping[str, Any]
     netns_override: bool = False  # CNI_NETNS may be the plugin's own
+
+    @property
+    def pod(self) -> dict[str, str]:
+        """Return the pod that CNI_ARGS name, {} outside Kubernetes."""
+        return {name: self.args[key] for key, name in POD_ARGS.items() if self.args.get(key)}
 
 
 def is_identifier(text: str) -> bool:

@@ -12,9 +12,11 @@ from cni_userspace.errors import UnsupportedFieldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cni_userspace.attach.engine import Engine
 
-MODULES = {"ovs-dpdk": "cni_userspace.engines.ovs_dpdk"}
+MODULES = {"ovs-dpdk": "cni_userspace.engines.ovs_dpdk", "sriov": "cni_userspace.engines.sriov"}
 
 
 def load(name: str) -> Engine:
@@ -26,3 +28,8 @@ def load(name: str) -> Engine:
         )
     __import__(MODULES[name])  # importlib.import_module without importlib, which costs 0.5 ms
     return sys.modules[MODULES[name]]  # held to the contract by a test
+
+
+def every() -> Iterator[Engine]:
+    """Import and yield all engines."""
+    return map(load, MODULES)

@@ -30,10 +30,11 @@ class DirectoryLock:
     it is empty, and releases the lock.
     """
 
-    def __init__(self, path: str, deadline: Deadline) -> None:
-        """Name the directory; its parent must exist when the lock is entered."""
+    def __init__(self, path: str, deadline: Deadline, whose: str = "container") -> None:
+        """Name the directory; its parent must exist when the lock is entered. `whose` is for messages."""
         self._path = path
         self._deadline = deadline
+        self._whose = whose
         self.fd = -1
 
     def __enter__(self) -> Self:
@@ -44,7 +45,7 @@ class DirectoryLock:
                 if fd >= 0:
                     self.fd = fd
                     return self
-                self._deadline.remaining()
+                _require_time(self._path, self._deadline, self._whose)
         except BaseException:
             self._tidy()
             raise
@@ -60,7 +61,7 @@ class DirectoryLock:
         except FileNotFoundError:  # removed between the two calls
             return -1
         try:
-            take(fd, self._path, self._deadline)
+            take(fd, self._path, self._deadline, self._whose)
             current = _same(fd, self._path)
         except BaseException:
             os.close(fd)
@@ -108,7 +109,7 @@ def _same(fd: int, path: str) -> bool:
     return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
 
-def take(fd: int, what: str, deadline: Deadline) -> None:
+def take(fd: int, what: str, deadline: Deadline, whose: str = "container") -> None:
     """Take the exclusive flock of an open file within the deadline.
 
     Raises TryAgainError. Must run in the main thread when it has to wait.
@@ -116,10 +117,10 @@ def take(fd: int, what: str, deadline: Deadline) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _wait(fd, what, deadline)
+        _wait(fd, what, deadline, whose)
 
 
-def _wait(fd: int, what: str, deadline: Deadline) -> None:
+def _wait(fd: int, what: str, deadline: Deadline, whose: str) -> None:
     import signal  # 5 ms that only a caller who has to wait pays
 
     def ring(_signum: int, _frame: object) -> None:
@@ -130,11 +131,22 @@ def _wait(fd: int, what: str, deadline: Deadline) -> None:
         signal.setitimer(signal.ITIMER_REAL, deadline.remaining())
         fcntl.flock(fd, fcntl.LOCK_EX)
     except TimeoutError:
-        raise TryAgainError(
-            "another call works on the same container",
-            details=f"the lock {what} stayed held for {deadline.seconds:g} s",
-            hint="`fuser -v` on that directory names the process that holds it",
-        ) from None
+        raise _stayed_held(what, deadline, whose) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _require_time(what: str, deadline: Deadline, whose: str) -> None:
+    try:
+        deadline.remaining()
+    except TimeoutError:
+        raise _stayed_held(what, deadline, whose) from None
+
+
+def _stayed_held(what: str, deadline: Deadline, whose: str) -> TryAgainError:
+    return TryAgainError(
+        f"another call works on the same {whose}",
+        details=f"the lock {what} stayed held for {deadline.seconds:g} s",
+        hint="`fuser -v` on that directory names the process that holds it",
+    )

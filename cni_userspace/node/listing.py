@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.node.devices import Device
     from cni_userspace.node.view import Attachment
 
 COLUMNS = (
-    *("CONTAINER", "INTERFACE", "NETWORK", "BRIDGE", "PORT", "VLAN", "LINK"),
-    *("RX", "TX", "DROPPED", "AGE", "SOCKET"),
+    *("CONTAINER", "INTERFACE", "NETWORK", "BRIDGE/PF", "PORT/DEVICE", "VLAN", "LINK"),
+    *("RX", "TX", "DROPPED", "AGE", "SOCKET/DRIVER"),
 )
 SHORT_ID = 12  # as docker and podman show containers
 UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
@@ -63,20 +64,21 @@ def _row(found: Attachment, now: float) -> tuple[str, ...]:
     key = found.key
     counted = counters(found)
     title = found.title if found.pod.get("name") else key.container_id[:SHORT_ID]
+    device = found.device
     drops = [n for n in (counted["rx_dropped"], counted["tx_dropped"]) if n is not None]
     return (
         title,
         key.ifname,
         key.network,
-        found.bridge,
-        found.port_name,
+        device.seat if device else found.bridge,
+        device.pci if device else found.port_name,
         found.vlan,
         found.link if found.state == "attached" else f"{found.link}, {found.state}",
         _number(counted["rx_packets"]),
         _number(counted["tx_packets"]),
         _number(sum(drops) if drops else None),
         age(now - found.record.created) if found.record and found.record.created else "",
-        found.socket,
+        device.driver if device else found.socket,
     )
 
 
@@ -98,8 +100,10 @@ def age(seconds: float) -> str:
 
 
 def counters(found: Attachment) -> dict[str, int | None]:
-    """Return packets and drops as the switch counts them: `rx` came from the container."""
+    """Return packets and drops as the switch, or the kernel, counts them: `rx` came from the container."""
     names = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped")
+    if found.device is not None:
+        return {name: found.device.counters.get(name) for name in names}
     return {name: None if found.port is None else found.port.count(name) for name in names}
 
 
@@ -123,6 +127,23 @@ def as_json(found: Attachment) -> dict[str, Any]:
         "wire": found.wire,
         "socket": found.socket,
         "link": found.link,
-        "connected": None if port is None else port.connected,
+        "connected": found.connected,
         **counters(found),
+        "engine": found.engine,
+        "device": _device(found.device),
+    }
+
+
+def _device(device: Device | None) -> dict[str, Any] | None:
+    if device is None:
+        return None
+    return {
+        "pci": device.pci,
+        "pf": device.pf,
+        "pf_name": device.pf_name,
+        "vf": device.vf,
+        "driver": device.driver,
+        "mode": device.mode,
+        "mac": device.mac,
+        "mtu": device.mtu or None,
     }

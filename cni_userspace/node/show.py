@@ -1,7 +1,7 @@
 """`userspace show ID`: everything that is known of one attachment.
 
 Owns what an ID means: the beginning of a containerID (or all of it), that with
-/INTERFACE behind it, or a port's name. Changes nothing.
+/INTERFACE behind it, a port's name, or a device's PCI address. Changes nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from cni_userspace.attach.store import Store
 from cni_userspace.errors import InvalidConfigError, UnknownContainerError
+from cni_userspace.host.sysfs import address
 from cni_userspace.node import listing, live, view
+from cni_userspace.node.devices import KERNEL
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Mapping, Sequence
 
     from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.node.devices import Device
     from cni_userspace.node.view import Attachment
 
 INDENT = "  "
@@ -26,7 +29,8 @@ INDENT = "  "
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("id", metavar="ID", help="beginning of a containerID, CONTAINER/INTERFACE, or a port")
+    told = "beginning of a containerID, CONTAINER/INTERFACE, a port or a PCI address"
+    parser.add_argument("id", metavar="ID", help=told)
     parser.add_argument("--db", action="append", default=[], help="look at this database too (unix:, tcp:)")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
 
@@ -44,18 +48,23 @@ def run(options: Namespace, node: NodeFile) -> int:
 
 
 def choose(name: str, attachments: Sequence[Attachment]) -> Attachment:
-    """Return the attachment of that ID; an exact containerID or port counts before a beginning."""
+    """Return the attachment of that ID.
+
+    A port, a PCI address or a whole containerID counts before a beginning.
+    """
     container, _, ifname = name.partition("/")
+    pci = address(name)
     of_port = [a for a in attachments if name and a.port_name == name]
+    of_device = [a for a in attachments if pci and a.device and a.device.pci == pci]
     among = [a for a in attachments if not ifname or a.key.ifname == ifname]
     exact = [a for a in among if a.key.container_id == container]
     begun = [a for a in among if container and a.key.container_id.startswith(container)]
-    found = of_port or exact or begun
+    found = of_port or of_device or exact or begun
     if not found:
         raise UnknownContainerError(
             f"no attachment is named {name!r}",
             hint="`userspace list` shows all; an ID is the beginning of a containerID, "
-            "CONTAINER/INTERFACE, or a port",
+            "CONTAINER/INTERFACE, a port, or a device's PCI address",
         )
     if len(found) > 1:
         names = ", ".join(f"{a.key.container_id}/{a.key.ifname}" for a in found)
@@ -77,15 +86,25 @@ def as_json(found: Attachment) -> dict[str, Any]:
         "record": told,
         "port": port.port if port else None,
         "interface": port.interface if port else None,
+        "device": _seen(found.device),
     }
+
+
+def _seen(device: Device | None) -> dict[str, Any] | None:
+    """Return what is set on a device, and its allocation, which tells what it was like before."""
+    if device is None:
+        return None
+    taken = device.allocation
+    told = None if taken is None else {**taken.as_dict(), "key": taken.key.as_dict()}
+    return {"settings": dict(device.settings), "allocation": told}
 
 
 def _namespace(found: Attachment) -> dict[str, Any] | None:
     """Return the container's network namespace and whether it lives; None where it is not known."""
-    record = found.record
-    if record is None:
+    holder = found.record or (found.device.allocation if found.device else None)
+    if holder is None:
         return None
-    return {"path": record.netns, "lives": live.lives(record.netns, record.netns_id, live.inodes())}
+    return {"path": holder.netns, "lives": live.lives(holder.netns, holder.netns_id, live.inodes())}
 
 
 def text(found: Attachment, now: float) -> Iterator[str]:
@@ -104,6 +123,7 @@ def text(found: Attachment, now: float) -> Iterator[str]:
             "database": short["database"],
             "bridge": short["bridge"],
             "port": short["port"] + (f", number {short['ofport']}" if short["ofport"] else ""),
+            **_device(found.device),
             "VLAN": short["vlan"],
             "wired to": short["wire"],
             "socket": short["socket"],
@@ -116,9 +136,26 @@ def text(found: Attachment, now: float) -> Iterator[str]:
             yield from _pairs(content)
 
 
+def _device(device: Device | None) -> dict[str, Any]:
+    if device is None:
+        return {}
+    return {
+        "device": device.pci + ("" if device.vf is None else f", VF {device.vf}"),
+        "PF": f"{device.pf_name} ({device.pf})" if device.pf_name else device.pf,
+        "driver": f"{device.driver} ({'for the kernel' if device.mode == KERNEL else 'for DPDK'})",
+        "MAC": device.mac,
+        "MTU": device.mtu or "",
+    }
+
+
 def _parts(found: Attachment) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what stands below the summary, by title."""
-    port, record = found.port, found.record
+    port, record, device = found.port, found.record, found.device
+    if device is not None:
+        yield "counted by the kernel", {k: v for k, v in device.counters.items() if v}
+        yield "set at the PF", device.settings
+    if device is not None and device.allocation is not None:
+        yield "before", {k: getattr(device.allocation, k) for k in ("settings", "netdev", "binding")}
     if port is not None:
         yield (
             "counted by the switch",

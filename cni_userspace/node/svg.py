@@ -1,4 +1,4 @@
-"""The topology as SVG: wires to the left, bridges with their ports, containers to the right.
+"""The topology as SVG: wires to the left, bridges and PFs with what is on them, containers to the right.
 
 Pure: from a `topology.Drawn` to text. Colours follow the reader's light or
 dark scheme; a renderer that knows no such scheme shows the light one.
@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from cni_userspace.node.topology import NOTHING, Bridge, Drawn
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cni_userspace.node.topology import Bridge, Drawn, Plug
+    from cni_userspace.node.topology import Pf, Plug
 
 ROW, HEAD, GAP, MARGIN = 28, 38, 26, 24
 BRIDGE_WIDTH, BOX_WIDTH, BETWEEN = 380, 270, 130
@@ -75,6 +77,7 @@ class _Sheet:
 
 def render(drawn: Drawn) -> str:
     """Return the picture as one SVG document."""
+    drawn = Drawn(bridges=(*drawn.bridges, *map(_panel, drawn.pfs)))
     lanes = max((len(b.wires) for b in drawn.bridges), default=0)
     left = MARGIN + (LABEL + LANE * lanes if lanes else 0)
     right = left + BRIDGE_WIDTH + BETWEEN
@@ -83,7 +86,7 @@ def render(drawn: Drawn) -> str:
         _bridge(sheet, bridge, left)
     below = max(sheet.bottom, _boxes(sheet, links, drawn, left + BRIDGE_WIDTH, right))
     if not drawn.bridges:
-        sheet.text(left, MARGIN + 16, "there is no bridge")
+        sheet.text(left, MARGIN + 16, NOTHING)
         below = MARGIN + ROW
     _legend(sheet, left, below)
     width, height = right + BOX_WIDTH + MARGIN, below + ROW + MARGIN
@@ -94,6 +97,11 @@ def render(drawn: Drawn) -> str:
         f"<style>{STYLE}</style>\n"
         f'<rect class="page" width="{width:g}" height="{height:g}"/>\n{body}\n</svg>'
     )
+
+
+def _panel(pf: Pf) -> Bridge:
+    """Return a PF in the form of what is drawn as a bridge is."""
+    return Bridge(name=pf.name or pf.pci, database=f"PF {pf.pci}", plugs=pf.plugs, wires=())
 
 
 def _bridge(sheet: _Sheet, bridge: Bridge, x: float) -> None:
@@ -117,7 +125,8 @@ def _plug(sheet: _Sheet, plug: Plug, x: float, y: float) -> None:
     sheet.text(x + 14, y + 19, plug.port, style="mono")
     number = "" if plug.number is None else f"#{plug.number}"
     sheet.text(x + 172, y + 19, number, style="faint", anchor="end")
-    words = [plug.kind] if not plug.container or plug.kind in ("gone", "unknown") else []
+    told = plug.link or not plug.container or plug.kind in ("gone", "unknown")
+    words = [plug.kind] if told else []
     words += [f"VLAN {plug.vlan}"] if plug.vlan else []
     sheet.text(x + 186, y + 19, _cut(", ".join(words), 28), style="faint")
     style = "up" if plug.up else "down"

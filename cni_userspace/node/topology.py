@@ -1,4 +1,4 @@
-"""`userspace topology`: bridges, ports, wires and attachments, as text, SVG or JSON.
+"""`userspace topology`: bridges, ports, wires, PFs, VFs and attachments, as text, SVG or JSON.
 
 Owns the picture as a value (`Drawn`) and its text. Ports of others are drawn
 too: a wire may end at one. Changes nothing.
@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from cni_userspace.attach.store import Store
+from cni_userspace.host.sysfs import Sysfs, is_address
 from cni_userspace.node import listing, view
+from cni_userspace.node.devices import BOUND, GONE, UNKNOWN, UP
 from cni_userspace.node.switchview import vlan_text
 
 if TYPE_CHECKING:
@@ -19,23 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cni_userspace.cni.nodefile import NodeFile
+    from cni_userspace.node.devices import Device
     from cni_userspace.node.switchview import Port, Switch
     from cni_userspace.node.view import Attachment, View
+
+NOTHING = "there is no bridge"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plug:
-    """A port of a bridge, and what hangs on it."""
+    """A port of a bridge or a device of a PF, and what hangs on it."""
 
-    port: str
-    number: int | None
-    kind: str  # the Interface's type; "gone" or "unknown" for an attachment without a port
+    port: str  # its name; a device's PCI address
+    number: int | None  # in OpenFlow; a VF's index
+    kind: str  # the Interface's type, the device's driver; "gone" or "unknown" where an attachment has none
     vlan: str
     up: bool
     container: str = ""  # a title: the pod, else the beginning of the containerID; "" for others' ports
     interface: str = ""
     network: str = ""
     wire: str = ""
+    link: str = ""  # a device's, in words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +63,21 @@ class Bridge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pf:
+    """A PF with those of its VFs that are attached, or attached as a whole."""
+
+    name: str  # its network device on the node; "" if it has none here
+    pci: str
+    vfs: int  # that it has now
+    plugs: tuple[Plug, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Drawn:
     """What is drawn."""
 
     bridges: tuple[Bridge, ...]
+    pfs: tuple[Pf, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -85,7 +102,7 @@ def run(options: Namespace, node: NodeFile) -> int:
 
         print(render(drawn))
     else:
-        print("\n".join(text(drawn)) or "there is no bridge")
+        print("\n".join(text(drawn)) or NOTHING)
     return 0
 
 
@@ -93,7 +110,36 @@ def draw(found: View) -> Drawn:
     """Return the picture of what was found."""
     bridges = [_bridge(name, switch, found) for switch in found.switches for name in switch.bridges]
     bridges += _unseen(found, {(b.database, b.name) for b in bridges})
-    return Drawn(bridges=tuple(bridges), unread=found.unread)
+    return Drawn(bridges=tuple(bridges), pfs=tuple(_pfs(found, Sysfs())), unread=found.unread)
+
+
+def _pfs(found: View, sysfs: Sysfs) -> Iterator[Pf]:
+    below: dict[str, list[tuple[Device, Attachment]]] = {}
+    for attachment in found.attachments:
+        if attachment.device is not None:
+            below.setdefault(attachment.device.pf, []).append((attachment.device, attachment))
+    for pci, pairs in sorted(below.items()):
+        pairs.sort(key=lambda pair: -1 if pair[0].vf is None else pair[0].vf)
+        yield Pf(
+            name=next((device.pf_name for device, _ in pairs if device.pf_name), ""),
+            pci=pci,
+            vfs=sysfs.num_vfs(pci) if is_address(pci) else 0,
+            plugs=tuple(_device(device, attachment) for device, attachment in pairs),
+        )
+
+
+def _device(device: Device, attachment: Attachment) -> Plug:
+    return Plug(
+        port=device.pci,
+        number=device.vf,
+        kind=device.link if device.link in (GONE, UNKNOWN) else device.driver,
+        vlan=device.vlan,
+        up=device.link in (UP, BOUND),
+        container=_title(attachment),
+        interface=attachment.key.ifname,
+        network=attachment.key.network,
+        link=device.link,
+    )
 
 
 def _bridge(name: str, switch: Switch, found: View) -> Bridge:
@@ -173,15 +219,30 @@ def text(drawn: Drawn) -> Iterator[str]:
     for database in dict.fromkeys(b.database for b in drawn.bridges):
         yield database
         yield from _below([_tree(b) for b in drawn.bridges if b.database == database])
+    if drawn.pfs:
+        yield "SR-IOV"
+        yield from _below([_pf_tree(pf) for pf in drawn.pfs])
 
 
 def _tree(bridge: Bridge) -> list[str]:
     """Return a bridge's lines: its name, then what is on it."""
-    rows = [_cells(plug) for plug in bridge.plugs]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))] if rows else []
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = _aligned(bridge.plugs)
     lines += [f"wire {wire.name}: {' <-> '.join(wire.ports)}{_lone(wire)}" for wire in bridge.wires]
     return [bridge.name, *_below([[line] for line in lines])]
+
+
+def _pf_tree(pf: Pf) -> list[str]:
+    """Return a PF's lines: its name and how many of its VFs are attached, then those, or itself."""
+    count = sum(plug.number is not None for plug in pf.plugs)
+    told = f"{count} of {pf.vfs} VFs attached" if pf.vfs or count else ""
+    head = "  ".join(filter(None, (pf.name, pf.pci, told)))
+    return [head, *_below([[line] for line in _aligned(pf.plugs)])]
+
+
+def _aligned(plugs: Sequence[Plug]) -> list[str]:
+    rows = [_cells(plug) for plug in plugs]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))] if rows else []
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _lone(wire: Wire) -> str:
@@ -191,11 +252,13 @@ def _lone(wire: Wire) -> str:
 def _cells(plug: Plug) -> tuple[str, ...]:
     number = "" if plug.number is None else str(plug.number)
     hangs = f"{plug.container} {plug.interface}" if plug.container else f"({plug.kind})"
-    state = plug.kind if plug.kind in ("gone", "unknown") else _up(plug)
+    state = plug.kind if plug.kind in (GONE, UNKNOWN) else _up(plug)
     return (plug.port, number, hangs, state, f"VLAN {plug.vlan}" if plug.vlan else "")
 
 
 def _up(plug: Plug) -> str:
+    if plug.link:
+        return f"{plug.link}, {plug.kind}"
     if plug.container:
         return "connected" if plug.up else "waiting"
     return "up" if plug.up else "down"

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cni_userspace.cni.getter import Getter
+    from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import NodeFile
 
-PLUGIN = "userspace"
+PLUGINS = ("userspace", netconf.SRIOV_TYPE)
 NAD = "NetworkAttachmentDefinition"
+RESOURCE = "k8s.v1.cni.cncf.io/resourceName"  # Multus then puts in the device that the kubelet allocated
+SOME_DEVICE = "0000:00:00.0"
 FROM_LIST = ("cniVersion", "name")  # what libcni copies from a list into each plugin
 
 
@@ -37,6 +40,7 @@ class Found(Value):
     config: Mapping[str, Any] = {}
     mistake: str = ""  # why there is none
     note: str = ""  # why there need not be one
+    resource: str = ""  # of a device plugin
 
 
 class Verdict(Value):
@@ -97,25 +101,45 @@ def judge(file: str, found: Found, node: NodeFile) -> Verdict:
         mistakes, notes = (tuple(filter(None, [said])) for said in (found.mistake, found.note))
         return Verdict(file=file, where=found.where, mistakes=mistakes, notes=notes)
     said = Verdict(file=file, where=found.where, network=str(found.config.get("name") or netconf.UNNAMED))
+    config = found.config
+    if _device_later(found):
+        config = {**config, "deviceID": SOME_DEVICE, "pciBusID": SOME_DEVICE}
     try:
-        conf = netconf.parse(found.config, {}, node, strict=True, engine_parser=_options)
+        conf = netconf.parse(config, {}, node, strict=True, engine_parser=_options)
     except InvalidConfigError as error:
         return said.replace(mistakes=error.mistakes)
     except PluginError as error:
         return said.replace(mistakes=(": ".join(filter(None, (error.msg, error.details))),))
-    wrong = bounds.violations(conf, node) or schema.mistakes(found.config, schema.netconf())
-    return said.replace(engine=conf.engine, mistakes=tuple(wrong), notes=_notes(found.config))
+    wrong = bounds.violations(conf, node) or schema.mistakes(config, schema.netconf())
+    return said.replace(engine=conf.engine, mistakes=tuple(wrong), notes=tuple(_notes(found, conf, node)))
+
+
+def _device_later(found: Found) -> bool:
+    """Tell whether the runtime puts the device in: for a resource, or by the capability of that name."""
+    asked = found.config.get("capabilities")
+    return bool(found.resource or (isinstance(asked, dict) and asked.get("deviceID") is True))
 
 
 def _options(engine: str, getter: Getter) -> Value:
     return engines.load(engine).parse_options(getter)
 
 
-def _notes(config: Mapping[str, Any]) -> tuple[str, ...]:
-    keys = {key.lower() for key in config}
+def _notes(found: Found, conf: NetConf, node: NodeFile) -> Iterator[str]:
+    keys = {key.lower() for key in found.config}
     if {"vlan", "trunk"} <= keys:
-        return ("`vlan` beside `trunk` is the native VLAN; ovs-cni ignores it there",)
-    return ()
+        yield "`vlan` beside `trunk` is the native VLAN; ovs-cni ignores it there"
+    if _device_later(found):
+        resource = found.resource or "that its definition names"
+        yield f"judged as with the PCI device that Multus puts in for the resource {resource}"
+    if conf.type == netconf.SRIOV_TYPE:
+        yield f"`type` {conf.type}: this plugin serves it where that file in CNI_PATH is a link to it"
+    if conf.engine == "sriov" and node.allow is not None:
+        yield "whether `allow.pfs` lists the PF is judged by ADD, which looks at the device"
+    if getattr(conf.options, "dpdk", False):
+        yield (
+            "`dpdk` binds the device during ADD, "
+            "too late for the kubelet to give /dev/vfio to a pod without privileges"
+        )
 
 
 def _text_of(file: str) -> str:
@@ -169,7 +193,9 @@ def _configurations(document: Any, where: str) -> Iterator[Found]:  # noqa: ANN4
 
 def _definition(document: dict[str, Any], where: str) -> Iterator[Found]:
     metadata, spec = document.get("metadata"), document.get("spec")
-    name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, annotations = str(metadata.get("name", "")), metadata.get("annotations")
+    resource = str(annotations.get(RESOURCE, "")) if isinstance(annotations, dict) else ""
     where = f"{where} {NAD} {name}".strip()
     text = spec.get("config") if isinstance(spec, dict) else None
     if not text:
@@ -185,7 +211,8 @@ def _definition(document: dict[str, Any], where: str) -> Iterator[Found]:
         return
     if not config.get("name"):  # Multus puts in the definition's name
         config["name"] = name
-    yield from _configurations(config, where)
+    for found in _configurations(config, where):
+        yield found.replace(resource=resource)
 
 
 def _plugins(document: dict[str, Any], where: str) -> Iterator[Found]:
@@ -195,9 +222,9 @@ def _plugins(document: dict[str, Any], where: str) -> Iterator[Found]:
         yield Found(where=where, mistake="`plugins` is no list of objects")
         return
     shared = {key: document[key] for key in FROM_LIST if key in document}
-    ours = [(index, plugin) for index, plugin in enumerate(plugins) if plugin.get("type") == PLUGIN]
+    ours = [(index, plugin) for index, plugin in enumerate(plugins) if plugin.get("type") in PLUGINS]
     if not ours:
-        yield Found(where=where, note=f"a list without a plugin of type {PLUGIN}")
+        yield Found(where=where, note=f"a list without a plugin of type {' or '.join(PLUGINS)}")
     for index, plugin in ours:
         yield Found(where=f"{where} plugins[{index}]".lstrip(), config={**plugin, **shared})
 
@@ -231,7 +258,9 @@ def _text(verdicts: Sequence[Verdict], node: NodeFile) -> str:
 def _bounded(node: NodeFile) -> str:
     place = os.environ.get(nodefile.VARIABLE) or nodefile.DEFAULT_PATH
     if not node.path:
-        return f"No node file at {place}: on this node nothing bounds what a network configuration may name."
+        there = os.path.islink(place)
+        said = f"The node file {place} is a link to nothing" if there else f"No node file at {place}"
+        return f"{said}: on this node nothing bounds what a network configuration may name."
     if node.allow is None:
         return f"The node file {place} has no `allow`: nothing bounds what a network configuration may name."
     return f"Bounded by `allow` in the node file {place}."

@@ -23,7 +23,7 @@ def table(found: report.Findings) -> str:
     """Return the tables for people, and the verdicts."""
     blocks = [
         _samples(found.samples),
-        _pairs(found.pairs),
+        pairs(found.pairs),
         _crowds(found.crowds),
         _memory(found.memory),
         _phases(found.phases),
@@ -52,13 +52,14 @@ def _samples(samples: Sequence[Samples]) -> list[str]:
     return lines
 
 
-def _pairs(pairs: Sequence[Paired]) -> list[str]:
+def pairs(found: Sequence[Paired]) -> list[str]:
+    """Return a line for each pair of commands."""
     return [
         f"{p.name}: {p.ours} {median(p.ours_ms):.1f} ms {_spread(p.ours_ms)}, "
         f"{p.theirs} {median(p.theirs_ms):.1f} ms {_spread(p.theirs_ms)}: "
         f"x {report.ratio(p.ours_ms, p.theirs_ms):.2f}; "
         f"CPU x {report.ratio(p.ours_cpu, p.theirs_cpu):.2f}"
-        for p in pairs
+        for p in found
     ]
 
 

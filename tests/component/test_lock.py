@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 SOON = 0.2
+ATTEMPTS = 1000  # the window is met a few times in a hundred
 HOLD = """
 import sys
 from cni_userspace.host.deadline import Deadline
@@ -131,6 +132,22 @@ def test_no_two_processes_hold_a_lock_at_once(start: Start, place: str, tmp_path
     assert [process.wait(SECONDS) for process in counting] == [0] * 6
     assert counter.read_text() == "600"
     assert not os.path.exists(place)
+
+
+def test_whoever_cannot_wait_is_told_code_11_also_where_the_directory_goes_just_then(
+    start: Start, place: str, tmp_path: Path
+) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    counting = start(COUNT, place, str(counter), "1000000")
+    got = refused = 0
+    while got < ATTEMPTS or refused < ATTEMPTS:
+        assert counting.poll() is None
+        try:
+            with DirectoryLock(place, Deadline(0)):
+                got += 1
+        except TryAgainError:
+            refused += 1
 
 
 def test_a_directory_with_records_stays(place: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.netns import Netns
 
 OWN = "/proc/self/ns/net"
+THREAD = "/proc/thread-self/ns/net"
 
 
 def missing(path: Path) -> str:
@@ -144,3 +147,128 @@ def test_a_namespace_of_another_kind_is_code_3() -> None:
     with pytest.raises(UnknownContainerError) as caught:
         seen.has_interface("/proc/self/ns/mnt", "lo")
     assert "/proc/self/ns/mnt" in caught.value.details
+
+
+# --- opening, entering, making
+
+
+def test_an_opened_namespace_is_held_whatever_becomes_of_its_path(netns: Netns) -> None:
+    known = seen.require(netns.path)
+    fd = seen.opened(netns.path, known)
+    try:
+        netns.run("ip", "tuntap", "add", "net1", "mode", "tap")
+        netns.close()
+        with seen.Inside(fd):
+            assert os.path.exists("/proc/thread-self/net/dev_snmp6/net1")
+    finally:
+        os.close(fd)
+
+
+def test_another_namespace_at_the_path_is_code_3(netns: Netns, make_netns: MakeNetns) -> None:
+    with pytest.raises(UnknownContainerError):
+        seen.opened(netns.path, seen.identity(make_netns().path))
+
+
+@NO_NAMESPACES
+def test_what_is_no_namespace_is_not_opened(tmp_path: Path, make: Callable[[Path], str]) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(UnknownContainerError):
+        seen.opened(make(tmp_path))
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_pipe_at_the_path_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnknownContainerError):
+        seen.opened(f"{tmp_path}/pipe")
+
+
+def test_an_error_inside_brings_us_home(netns: Netns) -> None:
+    before = os.readlink(THREAD), os.listdir("/proc/self/fd")
+    fd = seen.opened(netns.path)
+    with pytest.raises(ZeroDivisionError), seen.Inside(fd):
+        raise ZeroDivisionError
+    os.close(fd)
+    assert (os.readlink(THREAD), os.listdir("/proc/self/fd")) == before
+
+
+def test_entering_what_is_no_namespace_leaves_us_at_home() -> None:
+    before = os.readlink(THREAD), os.listdir("/proc/self/fd")
+    with open(os.devnull, "rb") as nothing, pytest.raises(OSError, match="Invalid argument"):
+        seen.Inside(nothing.fileno()).__enter__()
+    assert (os.readlink(THREAD), os.listdir("/proc/self/fd")) == before
+
+
+def test_a_signal_while_we_enter_or_leave_leaves_us_at_home(netns: Netns) -> None:
+    before, heard = os.readlink(THREAD), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    fd = seen.opened(netns.path)
+    handler = signal.signal(signal.SIGALRM, raise_timeout)
+    caught = 0
+    try:
+        for n in range(2000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + n % 150))
+                with seen.Inside(fd):
+                    pass
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except TimeoutError:
+                caught += 1
+            assert os.readlink(THREAD) == before
+            assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == heard
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        os.close(fd)
+    assert caught
+
+
+def raise_timeout(_number: int, _frame: object) -> None:
+    raise TimeoutError
+
+
+def test_a_temporary_namespace_is_empty_and_nobody_elses(netns: Netns) -> None:
+    before = os.readlink(THREAD), os.listdir("/proc/self/fd")
+    with seen.Temporary() as fd:
+        held = os.fstat(fd)
+        assert not os.path.samestat(held, os.stat(netns.path))
+        assert not os.path.samestat(held, os.stat(OWN))
+        assert os.readlink(THREAD) == before[0]
+        with seen.Inside(fd):
+            inside = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout
+        assert inside.startswith("1: lo:")
+        assert len(inside.splitlines()) == 1
+    assert (os.readlink(THREAD), os.listdir("/proc/self/fd")) == before
+
+
+def test_a_setting_is_the_namespaces_own(netns: Netns, make_netns: MakeNetns) -> None:
+    other = make_netns()
+    for container in (netns, other):
+        container.run("ip", "link", "add", "name", "net1", "type", "bridge")
+    fd = seen.opened(netns.path)
+    try:
+        seen.sysctl(fd, "ipv4/conf/net1/arp_notify", "1")
+        with pytest.raises(FileNotFoundError):
+            seen.sysctl(fd, "ipv4/conf/net2/arp_notify", "1")
+    finally:
+        os.close(fd)
+    read = ["cat", "/proc/sys/net/ipv4/conf/net1/arp_notify"]
+    assert (netns.run(*read), other.run(*read)) == ("1\n", "0\n")
+
+
+def test_a_thread_enters_alone(netns: Netns) -> None:
+    places = []
+
+    def look() -> None:
+        fd = seen.opened(netns.path)
+        with seen.Inside(fd):
+            places.append(os.readlink(THREAD))
+            places.append(os.readlink(f"/proc/{os.getpid()}/ns/net"))
+        places.append(os.readlink(THREAD))
+        os.close(fd)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    home = os.readlink(OWN)
+    assert places[0] != home
+    assert places[1:] == [home, home]

@@ -26,10 +26,11 @@ pytestmark = pytest.mark.runtime
 
 CLEAN = "nothing is left over"
 SECONDS = 10.0
+HERE = "--here"  # the tests may run in a container; tests/component/test_gc_sight.py is about that
 
 
 def sweep(plugin: Plugin, *options: str) -> Outcome:
-    outcome = plugin.operator("gc", *options)
+    outcome = plugin.operator("gc", HERE, *options)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     return outcome
 
@@ -192,7 +193,7 @@ def test_what_cannot_be_settled_yet_is_a_failure_and_stays_owed(
     attached = attach(deleteBridge=True)
     switch.kill_ovsdb()
     assert attached.delete().code == 11
-    outcome = plugin.operator("gc", "--yes")
+    outcome = plugin.operator("gc", HERE, "--yes")
     assert outcome.returncode == 1
     assert "failed: " in outcome.stdout
     assert "not looked at: the OVS database does not answer" in outcome.stderr
@@ -253,7 +254,7 @@ def test_another_database_is_looked_at_when_it_is_named(
 def test_a_database_that_does_not_answer_is_told_and_holds_up_nothing(attach: Attach, plugin: Plugin) -> None:
     attached = attach()
     attached.netns.close()
-    outcome = plugin.operator("gc", "--db", f"unix:{plugin.directory}/none.sock")
+    outcome = plugin.operator("gc", HERE, "--db", f"unix:{plugin.directory}/none.sock")
     assert outcome.returncode == 0
     assert "not looked at: the OVS database does not answer" in outcome.stderr
     assert attached.port in outcome.stdout

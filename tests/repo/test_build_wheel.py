@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target = source / shown(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    run(sys.executable, "-m", "build", "--outdir", "dist", ".", cwd=source)
+    run(sys.executable, "-P", "-m", "build", "--outdir", "dist", ".", cwd=source)
     return source / "dist"
 
 

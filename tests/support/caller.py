@@ -6,6 +6,7 @@ the calls that need none of this.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,19 @@ def start(
         cwd="/",
         **more,
     )
+
+
+def begin(
+    plugin: Plugin, cni: Mapping[str, str], conf: Mapping[str, Any], *, before: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start it and feed it this configuration: it is at work when this returns. End it by `finish`."""
+    process = start(plugin, cni, before=before)
+    if process.stdin is None:
+        raise ValueError("started without a pipe")
+    process.stdin.write(json.dumps(conf).encode())
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Outcome:

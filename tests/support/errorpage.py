@@ -79,14 +79,14 @@ REMEDIES: dict[str, str] = {
     "settles it, or `userspace gc --yes`.",
     "TerminatedError": "The runtime lost its patience. What the call had made was taken back. See what it "
     "waited for: often a switch that hangs.",
-    "NotAvailableError": "`hint` names the command that makes the switch ready.",
+    "NotAvailableError": "`hint` names the command that makes the switch or the device ready.",
     "LimitedError": "It comes from an IPAM plugin: look there. This plugin itself never says it.",
     "SwitchError": "Look at ovsdb-server and ovs-vswitchd: do they run, what does ovs-vswitchd's log say of "
     "the port? What ADD had made is taken back.",
     "BoundsError": "The node's administrator lists what networks may name, in `allow` of the "
     "[node file](node-file.md).",
-    "ConflictError": "Something has the name already, or a bridge that must exist does not. "
-    "`userspace gc` shows left-overs.",
+    "ConflictError": "Something has the name already, a bridge that must exist does not, or a device is not "
+    "free: `details` says whose it is, or why the node needs it. `userspace gc` shows left-overs.",
     "CheckError": "Every fault is listed. Start the container anew: the plugin repairs nothing in place.",
     "DelegateError": "Read the IPAM plugin's own words; what it wrote on stderr is in the runtime's log. "
     "Most come with a code of their own.",

@@ -1,7 +1,7 @@
 """Faults from outside, by strace(1): a call of the plugin broken at one system call, of a kind and a number.
 
 Owns the trace of a whole call, which says at which system calls there is
-anything to break, and the injection. The plugin has no hook for it. Only what
+anything to break, the injection, and a call that is halted midway. The plugin has no hook for it. Only what
 comes after stdin was read counts: before that, nothing is known and made.
 """
 
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support import caller
+from tests.support.child import tail, wait_for
 from tests.support.plugin import VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Iterator, Mapping
 
     from tests.support.plugin import Outcome, Plugin
 
@@ -40,6 +44,7 @@ LOOKING = (
 )
 FILLING = ("mkdir", "mkdirat", "symlinkat", "linkat", "rename", "renameat", "write")  # may say ENOSPC
 IMPORTED = (".pyc", ".py", ".so", ".zip", ".pth", "__pycache__")
+SECONDS = 30.0  # for a call to get to the point where it halts
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILT = os.path.dirname(os.path.realpath(os.environ.get(VARIABLE) or sys.executable))
 CODE = (f"{ROOT}/cni_userspace", sys.base_prefix, BUILT, "/usr/lib", "/lib")
@@ -58,7 +63,7 @@ class Point:
 
     def __str__(self) -> str:
         """Return it for people."""
-        return f"{self.kind} {self.number}: {self.words}"
+        return f"{self.kind} {self.number}: {self.words[:150]}"
 
 
 def points(plugin: Plugin, cni: Mapping[str, str], stdin: bytes, kinds: tuple[str, ...]) -> list[Point]:
@@ -85,7 +90,7 @@ def _parse(lines: list[str], kinds: tuple[str, ...]) -> list[Point]:
         count[kind] += 1
         started = started or (kind == "read" and STDIN.match(words) is not None)
         if started and kind in kinds and not _of_imports(words):
-            found.append(Point(kind=kind, number=count[kind], words=words[:150]))
+            found.append(Point(kind=kind, number=count[kind], words=words))
     return found
 
 
@@ -112,3 +117,36 @@ def broken(  # noqa: PLR0913  a call, a place and a fault
     inject = f"inject={point.kind}:{fault}:when={point.number}{'+' if onwards else ''}"
     before = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={point.kind}", "-e", inject]
     return caller.call(plugin, cni, stdin, before=before)
+
+
+@contextmanager
+def halted(plugin: Plugin, cni: Mapping[str, str], conf: Mapping[str, Any], point: Point) -> Iterator[Halt]:
+    """Start a call and give it when it stands still right after a point; afterwards it goes on.
+
+    What it would have done by then is done. Its outcome is there after the
+    context. Raises RigError where it does not get there.
+    """
+    log = os.path.join(plugin.directory, "halted")
+    inject = f"inject={point.kind}:signal=STOP:when={point.number}"
+    before = ["strace", "-qq", "-o", log, "-e", f"trace={point.kind}", "-e", inject]
+    halt = Halt(caller.begin(plugin, cni, conf, before=before))
+    wait_for(
+        f"halt at {point}", lambda: "stopped by SIGSTOP" in tail(log, 2), SECONDS, proof=lambda: tail(log)
+    )
+    try:
+        yield halt
+    finally:
+        with open(f"/proc/{halt.process.pid}/task/{halt.process.pid}/children", encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGCONT)
+        halt.outcome = caller.finish(halt.process)
+    os.unlink(log)
+
+
+class Halt:
+    """A call that stands still."""
+
+    outcome: Outcome
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Keep the process, which is strace."""
+        self.process = process

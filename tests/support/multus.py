@@ -1,4 +1,4 @@
-"""Multus 4.2 (thin) with its delegates in the configuration, and no Kubernetes.
+"""Multus 4.2 (thin): delegates in its configuration, or a pod's networks from a Kubernetes API.
 
 Owns Multus' cache, log and device-information directory. Must never write to
 /var/lib/cni/multus or /run/k8s.cni.cncf.io. Facts that shape it, from
@@ -11,6 +11,9 @@ pkg/multus/multus.go and pkg/types/conf.go of v4.2.2:
 - A list without cniVersion gets an empty one at ADD; at DEL Multus writes its
   own version into it and thereby strips every plugin of all keys but CNI's own.
 - DEL answers success for a pod that is not in its cache.
+- With a kubeconfig there must be a delegate all the same: it is the pod's own
+  network, and the networks of the pod's annotation come after it.
+- Each question for the pod has 250 ms, and all of them 2.5 s (multus.go).
 """
 
 from __future__ import annotations
@@ -48,8 +51,13 @@ class Multus:
         for path in (self.cache, self.device_info, os.path.join(directory, "net.d")):
             os.makedirs(path, exist_ok=True)
 
-    def configuration(self, delegates: Sequence[Mapping[str, Any]], device_id: str = "") -> dict[str, Any]:
-        """Return a Multus configuration with these delegates, each a plugin or a list."""
+    def configuration(
+        self, delegates: Sequence[Mapping[str, Any]], device_id: str = "", kubeconfig: str = ""
+    ) -> dict[str, Any]:
+        """Return a Multus configuration with these delegates, each a plugin or a list.
+
+        With the text of a kubeconfig it asks that API for the pod that `add` names.
+        """
         conf: dict[str, Any] = {
             "cniVersion": "1.0.0",
             "name": "multus",
@@ -65,16 +73,24 @@ class Multus:
         if device_id:
             conf["capabilities"] = {"deviceID": True}
             conf["runtimeConfig"] = {"deviceID": device_id}
+        if kubeconfig:
+            conf["kubeconfig"] = os.path.join(self.directory, "kubeconfig")
+            with open(conf["kubeconfig"], "w", encoding="utf-8", opener=_for_us_alone) as file:
+                file.write(kubeconfig)
         return conf
 
-    def add(self, conf: Mapping[str, Any], container: str, netns: str) -> dict[str, Any]:
-        """ADD all delegates; return the first one's result. Raises MultusError."""
-        result: dict[str, Any] = json.loads(self._run("ADD", conf, container, netns))
+    def add(
+        self, conf: Mapping[str, Any], container: str, netns: str, pod: str = "vnf", uid: str = ""
+    ) -> dict[str, Any]:
+        """ADD all networks of a pod; return the first one's result. Raises MultusError."""
+        result: dict[str, Any] = json.loads(self._run("ADD", conf, container, netns, pod, uid))
         return result
 
-    def delete(self, conf: Mapping[str, Any], container: str, netns: str) -> None:
-        """DEL all delegates from Multus' cache. Raises MultusError."""
-        self._run("DEL", conf, container, netns)
+    def delete(
+        self, conf: Mapping[str, Any], container: str, netns: str, pod: str = "vnf", uid: str = ""
+    ) -> None:
+        """DEL all networks from Multus' cache. Raises MultusError."""
+        self._run("DEL", conf, container, netns, pod, uid)
 
     def cached(self) -> list[str]:
         """Return what is left in Multus' cache: delegates by container, results by attachment."""
@@ -83,7 +99,12 @@ class Multus:
             names += [os.path.relpath(os.path.join(root, name), self.cache) for name in files]
         return sorted(names)
 
-    def _run(self, command: str, conf: Mapping[str, Any], container: str, netns: str) -> str:
+    def _run(  # noqa: PLR0913, PLR0917  as many as CNI has
+        self, command: str, conf: Mapping[str, Any], container: str, netns: str, pod: str, uid: str
+    ) -> str:
+        args = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod}"
+        if uid:  # as containerd's CRI plugin writes it
+            args += f";K8S_POD_INFRA_CONTAINER_ID={container};K8S_POD_UID={uid}"
         env = {
             **self._env,
             "CNI_COMMAND": command,
@@ -91,7 +112,7 @@ class Multus:
             "CNI_NETNS": netns,
             "CNI_IFNAME": "eth0",
             "CNI_PATH": self.cni_path,
-            "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=vnf",
+            "CNI_ARGS": args,
         }
         line = shadowed({DEVICE_INFO_ROOT: self.device_info}, [self._program])
         done = subprocess.run(
@@ -100,3 +121,8 @@ class Multus:
         if done.returncode:
             raise MultusError(f"multus {command}: {done.stdout.strip()} {done.stderr.strip()}")
         return done.stdout
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Open a file that holds a key."""
+    return os.open(path, flags, 0o600)

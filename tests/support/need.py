@@ -35,6 +35,7 @@ PACKAGES = {
     "ovs-appctl": "openvswitch-common",
     "ovs-vswitchd-dpdk": "openvswitch-switch-dpdk",
     "dpdk-testpmd": "dpdk-dev",
+    "etcd": "etcd-server",
     "ip": "iproute2",
     "host-local": "containernetworking-plugins",
 }

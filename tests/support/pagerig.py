@@ -11,6 +11,8 @@ went wrong. Rigs:
 
 - `machine`: no switch;
 - `online`: the host's network, the checkout as working directory, no plugin;
+- `guest`: the network and the devices of the guest with SR-IOV (tests.support.guest),
+  which is started for it where this is not the guest; no switch;
 - `switch`: a switch runs; `switch of USER:GROUP`: as that user; `switch hiding
   DIRECTORY`: in a mount namespace of its own in which the directory is empty;
   `switch with room`: for six ports, with hugepages for applications beside it.
@@ -30,18 +32,21 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from tests.support import gotools, hugepages, pages
+from tests.support import gotools, guest, hugepages, pages
 from tests.support.switch import Switch
 
 if TYPE_CHECKING:
     from tests.support.pages import Block, Step
 
-ONLINE = "online"
+ONLINE, GUEST = "online", "guest"
 INSIDE = "--inside"  # the namespaces
 CACHES = os.path.expanduser("~")  # of pip
 KEPT = ("/etc", "/opt", "/srv", "/usr/local", "/var", CACHES, pages.ROOT)  # writes to these are forgotten
 EMPTY = ("/etc/cni", "/opt/cni", "/var/lib/cni")
-SHARED = (hugepages.STATE, "/run/systemd")  # of the host's /run: the pool's lock, the resolver's file
+SHARED = (  # of the host's /run: the pool's lock, the resolver's file, in the guest udev's database
+    *(hugepages.STATE, "/run/systemd"),
+    *(["/run/udev"] if guest.inside() else []),
+)
 ASIDE = "/mnt"  # where the new /run is made up
 UPPER = "/run/.written"
 HOME = "/run/page"
@@ -74,6 +79,7 @@ SPARE_PAGES = 8
 APPLICATION_PAGES = 80
 ROOM = " with room"
 PAGE_SECONDS = 400
+GUEST_SECONDS = 300  # its start and end on a busy machine
 STEP_SECONDS = 180
 
 
@@ -99,21 +105,23 @@ class StepError(Exception):
 def run(page: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a page's commands on a machine of its own; `--show` tells what each of them said."""
     gotools.build()
+    program = [sys.executable, "-m", "tests.support.pagerig"]
+    if pages.rig(page) == GUEST and not guest.inside():
+        start = [sys.executable, "-m", "tests.support.guest", "--shell"]
+        return _run([*start, *program, *options, page], PAGE_SECONDS + GUEST_SECONDS)
     if "switch" in pages.rig(page) or "ovs-vswitchd" in pages.read(page):
         roomy = pages.rig(page).endswith(ROOM)
         size = ROOMY_MIB // 2 + APPLICATION_PAGES if roomy else SOCKET_MIB // 2
         hugepages.ensure(size + SPARE_PAGES)
     enter = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc"]
-    if pages.rig(page) != ONLINE:
+    if pages.rig(page) not in (ONLINE, GUEST):
         enter.append("--net")
-    program = [sys.executable, "-m", "tests.support.pagerig", INSIDE, *options, page]
+    return _run([*enter, "--kill-child", "--", *program, INSIDE, *options, page], PAGE_SECONDS)
+
+
+def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*enter, "--kill-child", "--", *program],
-        cwd=pages.ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PAGE_SECONDS,
+        command, cwd=pages.ROOT, check=False, capture_output=True, text=True, timeout=seconds
     )
 
 
@@ -170,6 +178,12 @@ def _do(block: Block, shell: Shell) -> None:
             shell.do(step)
 
 
+# The page's process namespace is its whole machine, which `userspace gc` cannot know.
+WHOLE_MACHINE = """\
+userspace() { [ "${1-}" = gc ] && set -- "$@" --here; command userspace "$@"; }
+"""
+
+
 class Shell:
     """One bash for the whole page."""
 
@@ -184,6 +198,7 @@ class Shell:
             env=_environment(),
             cwd=place,
         )
+        self._run(WHOLE_MACHINE)
 
     def do(self, step: Step) -> None:
         """Run a command and compare. Raises StepError."""

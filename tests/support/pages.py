@@ -8,7 +8,7 @@ it to writers). Reads only; `tests.support.pagerig` runs what is found here.
   goes on in the next one, everything else is output that must come, `...`
   standing for anything. Without output shown any will do. A command must
   succeed unless the next one is `echo $?`.
-- A `json` block that is a network configuration must be a valid one.
+- A `json` or `yaml` block that holds a network configuration must hold a valid one.
 - A comment in the line above a block says what else it is: `not run: REASON`,
   `file: PATH` (written in the rig, at this point), `node file`, `wrong` (a
   network configuration that must be refused), `part` (no whole one).
@@ -24,7 +24,7 @@ from glob import glob
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "install/*.md")
-LANGUAGES = ("console", "json", "text")
+LANGUAGES = ("console", "json", "yaml", "text")
 WORDS = ("file", "node file", "not run", "part", "wrong")
 FENCE = re.compile(r"^(`{3,})(\w*)\s*$")
 COMMENT = re.compile(r"^<!--\s*(.*?)\s*-->$")
@@ -86,6 +86,11 @@ def rig(page: str) -> str:
     if len(found) > 1:
         raise PageError(f"{page}: more than one rig")
     return found[0] if found else ""
+
+
+def runnable() -> list[str]:
+    """Return the pages that hold something to run."""
+    return [page for page in pages() if any(block.runs for block in blocks(page))]
 
 
 def blocks(page: str) -> list[Block]:

@@ -7,7 +7,7 @@ from cni_userspace.node.topology import Bridge, Drawn, Plug, Wire
 DATABASE = "unix:/run/openvswitch/db.sock"
 
 
-def plug(port: str, number: int, container: str = "", interface: str = "", **more: object) -> Plug:
+def plug(port: str, number: int | None, container: str = "", interface: str = "", **more: object) -> Plug:
     """Return a port that is up, of the usual type for what it is."""
     kind = "dpdkvhostuserclient" if container else "dpdk"
     given = {"kind": kind, "vlan": "", "up": True, **more}

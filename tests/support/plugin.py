@@ -135,6 +135,19 @@ class Plugin:
         """VERSION, with nothing on stdin."""
         return self.run({"CNI_COMMAND": "VERSION"}, "")
 
+    def words(
+        self, command: str, container: str, netns: str, *, ifname: str = "net1", args: str = ""
+    ) -> dict[str, str]:
+        """Return the CNI_ variables of a call about an attachment."""
+        return {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": container,
+            "CNI_NETNS": netns,
+            "CNI_IFNAME": ifname,
+            "CNI_PATH": self.cni_path,
+            "CNI_ARGS": args,
+        }
+
     def run(self, cni: Mapping[str, str], stdin: Mapping[str, Any] | str) -> Outcome:
         """Run it with just these CNI_ variables and this text or configuration on stdin."""
         text = stdin if isinstance(stdin, str) else json.dumps(stdin)
@@ -161,25 +174,15 @@ class Plugin:
 
     # --- inside -------------------------------------------------------------
 
-    def _attachment(  # noqa: PLR0913  as many as CNI has
+    def _attachment(
         self,
         command: str,
         conf: Mapping[str, Any],
         container: str,
         netns: str,
-        *,
-        ifname: str = "net1",
-        args: str = "",
+        **more: str,
     ) -> Outcome:
-        cni = {
-            "CNI_COMMAND": command,
-            "CNI_CONTAINERID": container,
-            "CNI_NETNS": netns,
-            "CNI_IFNAME": ifname,
-            "CNI_PATH": self.cni_path,
-            "CNI_ARGS": args,
-        }
-        return self.run(cni, conf)
+        return self.run(self.words(command, container, netns, **more), conf)
 
     def _call(self, command: list[str], env: Mapping[str, str], stdin: str) -> Outcome:
         done = subprocess.run(

@@ -47,7 +47,7 @@ def remains(plugin: Plugin, switch: Switch | None = None) -> list[str]:
 
 def _skeleton(plugin: Plugin) -> tuple[str, ...]:
     """Return the empty directories that the plugin keeps for the next attachment."""
-    return (f"{plugin.state}/attachments", f"{plugin.state}/owed")
+    return tuple(f"{plugin.state}/{name}" for name in ("attachments", "devices", "owed"))
 
 
 def _rows(switch: Switch) -> list[str]:

@@ -1,4 +1,4 @@
-"""dpdk-testpmd: the application in the container, on its vhost-user sockets.
+"""dpdk-testpmd: the application in the container, on its vhost-user sockets or PCI devices.
 
 Owns one testpmd process and its counters. It needs no hugepages of its own
 (`--no-huge`, 128 MiB of shared memory) and both of its threads share one core,
@@ -47,7 +47,7 @@ class Device(Protocol):
     """Something that testpmd makes one of its ports of."""
 
     def vdev(self, number: int) -> str:
-        """Render it as EAL's --vdev takes it; no two devices have one number."""
+        """Render it as an option of EAL's; no two devices have one number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,17 @@ class Vhost:
         """Render it as EAL's --vdev takes it."""
         extra = (",server=1" if self.server else "") + (f",mac={self.mac}" if self.mac else "")
         return f"--vdev=net_virtio_user{number},path={self.path},queues={self.queues}{extra}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pci:
+    """One PCI device that is bound to a driver for DPDK."""
+
+    address: str
+
+    def vdev(self, number: int) -> str:  # noqa: ARG002  its address tells it from others
+        """Render it as EAL's --allow takes it."""
+        return f"--allow={self.address}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +121,10 @@ class Testpmd:
         core = min(os.sched_getaffinity(0))
         vdevs = [socket.vdev(number) for number, socket in enumerate(self.sockets)]
         peers = [f"--eth-peer={n},{self._peer}" for n in range(len(vdevs)) if self._peer]
+        no_pci = [] if any(isinstance(socket, Pci) for socket in self.sockets) else ["--no-pci"]
         line = [
             *["stdbuf", "--output=L", "dpdk-testpmd", f"--lcores=0@{core},1@{core}"],
-            *["--no-huge", "-m", str(MEMORY_MIB), "--no-pci"],
+            *["--no-huge", "-m", str(MEMORY_MIB), *no_pci],
             *[f"--file-prefix=us-{secrets.token_hex(4)}", *vdevs, "--", "--interactive", "--auto-start"],
             *[f"--forward-mode={self.mode}", *self._options, *peers],
         ]

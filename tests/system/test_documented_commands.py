@@ -1,4 +1,7 @@
-"""Every command in the documents does what the page says, on a machine of the page's own."""
+"""Every command in the documents does what the page says, on a machine of the page's own.
+
+Those of pages about SR-IOV devices run in tests/sriov.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from tests.support.need import DPDK_SWITCH, ROOT, missing, need
 
 PAGES = [
     pytest.param(page, marks=[pytest.mark.built] if "$ tar xf dist/" in pages.read(page) else [])
-    for page in pages.pages()
-    if any(block.runs for block in pages.blocks(page))
+    for page in pages.runnable()
+    if pages.rig(page) != pagerig.GUEST
 ]
 PROGRAMS = {"podman": ("podman", "runc"), "dpdk-testpmd": ("dpdk-testpmd",)}
 

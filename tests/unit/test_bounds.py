@@ -131,6 +131,47 @@ def test_bridges_are_shell_patterns(pattern: str, name: str, *, allowed: bool) -
     assert (bounds.violations(parse(base(bridge=name), None, node), node) == []) is allowed
 
 
+@pytest.mark.parametrize(
+    ("listed", "allowed"),
+    [
+        (("ens1f0",), True),
+        (("ens1f*",), True),
+        (("ens1f",), False),
+        (("ENS1F0",), False),
+        (("0000:af:00.0",), True),
+        (("0000:AF:00.0",), True),
+        (("af:00.0",), True),
+        (("0000:AF:00.*",), True),
+        (("0000:af:00.1", "0000:af:0?.0"), True),
+        (("0000:af:00.1", "ens1f1"), False),
+        (("*",), True),
+        ((), False),
+    ],
+)
+def test_a_pf_is_allowed_by_its_name_or_its_address(listed: tuple[str, ...], *, allowed: bool) -> None:
+    node = NodeFile(path="/node", allow=Allow(pfs=listed))
+    names = ("ens1f0", "0000:af:00.0")
+    if allowed:
+        bounds.refuse_pf(names, node)
+        return
+    with pytest.raises(BoundsError) as caught:
+        bounds.refuse_pf(names, node)
+    assert caught.value.details == '"ens1f0" = "0000:af:00.0" is not among `allow.pfs`'
+    assert "/node" in caught.value.hint
+
+
+def test_a_pf_without_a_netdev_is_known_by_its_address_alone() -> None:
+    node = NodeFile(path="/node", allow=Allow(pfs=("*1f0", "0000:af:00.0")))
+    bounds.refuse_pf(("", "0000:af:00.0"), node)
+    with pytest.raises(BoundsError, match="does not allow") as caught:
+        bounds.refuse_pf(("", "0000:af:00.0"), NOTHING)
+    assert caught.value.details == '"0000:af:00.0" is not among `allow.pfs`'
+
+
+def test_without_allow_every_pf_is_allowed() -> None:
+    bounds.refuse_pf(("ens1f0",), NodeFile())
+
+
 def test_a_listed_path_may_be_named_by_where_its_links_lead(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()

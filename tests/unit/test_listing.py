@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from cni_userspace.attach.store import ATTACHED, OWED, Key, Record
 from cni_userspace.errors import InvalidConfigError, UnknownContainerError
-from cni_userspace.node import listing, show
+from cni_userspace.node import listing, show, view
+from cni_userspace.node.devices import Device, Devices
 from cni_userspace.node.switchview import Port, ranges, vlan_text
 from cni_userspace.node.view import Attachment
+from tests.support import allocated
 
 NOW = 1_700_000_000
 A, B = "ab" * 32, "ab" + "cd" * 31
@@ -27,6 +32,28 @@ def attachment(
     interface = {"ofport": [3], "link_state": ["up"], "statistics": STATISTICS, "type": "dpdkvhostuserclient"}
     found = Port(bridge="br0", port=row, interface=interface) if port else None
     return Attachment(key=key, place="unix:/db", record=record, port=found, answered=port)
+
+
+DEVICE = Device(
+    pci="0000:01:10.6",
+    pf="0000:01:00.0",
+    vf=3,
+    mode="kernel",
+    pf_name="enp1s0",
+    driver="igbvf",
+    link="up",
+    mac="02:00:00:00:00:01",
+    mtu=1500,
+    settings={"vlan": [7, 0, "802.1q"]},
+    counters={"rx_packets": 12, "tx_packets": 34, "rx_dropped": 5, "tx_dropped": 0},
+)
+
+
+def of_device() -> Attachment:
+    """Return an attachment of a VF."""
+    key = Key(network="fast", container_id=A, ifname="net1")
+    record = allocated.record("/s", key).replace(created=NOW - 3700)
+    return Attachment(key=key, record=record, device=DEVICE)
 
 
 def test_a_row_tells_everything_at_a_glance() -> None:
@@ -49,11 +76,82 @@ def test_what_is_owed_says_so() -> None:
 
 
 def test_the_json_has_these_keys() -> None:
-    assert list(listing.as_json(attachment(A))) == [
+    told = listing.as_json(attachment(A))
+    assert list(told) == [
         *("container", "interface", "network", "pod", "state", "reason", "created", "database", "bridge"),
         *("port", "ofport", "vlan", "wire", "socket", "link", "connected"),
-        *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped"),
+        *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "engine", "device"),
     ]
+    assert (told["engine"], told["device"]) == ("ovs-dpdk", None)
+
+
+def test_a_device_is_listed_in_the_same_table() -> None:
+    _, row = listing.render([of_device()], NOW).splitlines()
+    assert [cell.strip() for cell in row.split("  ") if cell] == [
+        *(A[:12], "net1", "fast", "enp1s0 vf 3", "0000:01:10.6", "7", "up"),
+        *("12", "34", "5", "1h1m", "igbvf"),
+    ]
+
+
+def test_the_json_tells_of_a_device() -> None:
+    told = listing.as_json(of_device())
+    assert told["engine"] == "sriov"
+    assert told["device"] == {
+        "pci": "0000:01:10.6",
+        "pf": "0000:01:00.0",
+        "pf_name": "enp1s0",
+        "vf": 3,
+        "driver": "igbvf",
+        "mode": "kernel",
+        "mac": "02:00:00:00:00:01",
+        "mtu": 1500,
+    }
+    assert [told[key] for key in ("database", "bridge", "port", "ofport", "socket", "wire")] == [
+        *("", "", "", None, "", ""),
+    ]
+    assert (told["vlan"], told["link"], told["connected"], told["rx_packets"]) == ("7", "up", True, 12)
+
+
+def test_a_device_without_a_record_is_listed_by_its_allocation() -> None:
+    taken = allocated.taken(pod={"namespace": "lab", "name": "tester"})
+    device = replace(DEVICE, allocation=taken)
+    told = listing.as_json(Attachment(key=taken.key, device=device))
+    assert (told["state"], told["engine"], told["created"]) == ("unrecorded", "sriov", None)
+    assert told["pod"] == {"namespace": "lab", "name": "tester"}
+
+
+def test_a_record_gets_its_device() -> None:
+    record = allocated.record("/s")
+    devices = Devices(recorded={record.key: DEVICE}, left=(replace(DEVICE, allocation=allocated.taken()),))
+    recorded, left = view.join([record], {}, devices)
+    assert (recorded.record, recorded.device) == (record, DEVICE)
+    assert (left.record, left.key) == (None, allocated.key())
+
+
+def test_show_tells_of_a_device() -> None:
+    found = replace(of_device(), device=replace(DEVICE, allocation=allocated.taken()))
+    told = "\n".join(show.text(found, NOW))
+    for words in (
+        "device     0000:01:10.6, VF 3",
+        "PF         enp1s0 (0000:01:00.0)",
+        "driver     igbvf (for the kernel)",
+        "MAC        02:00:00:00:00:01",
+        f"namespace  {allocated.GONE} (gone)",
+        "set at the PF:",
+        "before:",
+        allocated.BEFORE["name"],
+    ):
+        assert str(words) in told
+    everything = show.as_json(found)["device"]
+    assert everything["settings"] == {"vlan": [7, 0, "802.1q"]}
+    assert everything["allocation"]["netdev"] == allocated.BEFORE
+    json.dumps(everything)
+
+
+@pytest.mark.parametrize("name", ["0000:01:10.6", "01:10.6"])
+def test_an_id_may_be_a_pci_address(name: str) -> None:
+    wanted = of_device()
+    assert show.choose(name, [attachment(A), wanted]) is wanted
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from cni_userspace import schema
 from cni_userspace.cni import netconf, nodefile
 from cni_userspace.cni.getter import Getter, Problems, fold
 from cni_userspace.engines.ovs_dpdk import conf as ovs_conf
+from cni_userspace.engines.sriov import conf as sriov_conf
 from cni_userspace.errors import InvalidConfigError
 from cni_userspace.node import reference
-from tests.support import netconfs
+from tests.support import netconfs, sriovconfs
 from tests.support.parsing import mistakes
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 NETCONF = schema.netconf()
 NODE_FILE = schema.node_file()
 ROOT = os.path.dirname(schema.HERE)
+PARSERS = {"ovs-dpdk": ovs_conf.parse_options, "sriov": sriov_conf.parse_options}
+FIELDS = {"vlanProto": "proto", "l2enable": "no_addresses"}  # of a conf, where its name is not the key's
+GOOD, BAD, UNSAID = (
+    {**getattr(netconfs, verdict), **{f"sriov: {k}": v for k, v in getattr(sriovconfs, verdict).items()}}
+    for verdict in ("GOOD", "BAD", "UNSAID")
+)
 
 
 def verdicts(config: dict[str, Any]) -> tuple[bool, bool]:
@@ -33,22 +40,22 @@ def verdicts(config: dict[str, Any]) -> tuple[bool, bool]:
     return not mistakes(config), not schema.mistakes(config, NETCONF)
 
 
-@pytest.mark.parametrize("config", netconfs.GOOD.values(), ids=netconfs.GOOD)
+@pytest.mark.parametrize("config", GOOD.values(), ids=GOOD)
 def test_parser_and_schema_accept(config: dict[str, Any]) -> None:
     assert (mistakes(config), schema.mistakes(config, NETCONF)) == ((), [])
 
 
-@pytest.mark.parametrize("config", netconfs.BAD.values(), ids=netconfs.BAD)
+@pytest.mark.parametrize("config", BAD.values(), ids=BAD)
 def test_parser_and_schema_refuse(config: dict[str, Any]) -> None:
     assert verdicts(config) == (False, False)
 
 
-@pytest.mark.parametrize("config", netconfs.UNSAID.values(), ids=netconfs.UNSAID)
+@pytest.mark.parametrize("config", UNSAID.values(), ids=UNSAID)
 def test_the_parser_refuses_what_json_schema_has_no_words_for(config: dict[str, Any]) -> None:
     assert verdicts(config) == (False, True)
 
 
-@pytest.mark.parametrize("cases", [netconfs.TYPED, netconfs.NESTED])
+@pytest.mark.parametrize("cases", [netconfs.TYPED, netconfs.NESTED, sriovconfs.TYPED, sriovconfs.NESTED])
 def test_parser_and_schema_agree_on_every_key_of_every_type(cases: dict[str, Any]) -> None:
     assert [name for name, config in cases.items() if len(set(verdicts(config))) > 1] == []
 
@@ -69,37 +76,50 @@ def test_every_key_is_described_and_says_where_it_comes_from() -> None:
 def test_the_parser_asks_for_the_keys_of_the_schema_and_no_others() -> None:
     asked: set[str] = set()
 
-    def options(_engine: str, getter: Getter) -> Value:
-        parsed = ovs_conf.parse_options(getter)
-        asked.update(getter.asked.values())
+    def options(engine: str, getter: Getter) -> Value:
+        parsed = PARSERS[engine](getter)
         late.append(getter)
         return parsed
 
     late: list[Getter] = []
-    netconf.parse({"type": "x"}, {}, nodefile.NodeFile(), strict=True, engine_parser=options)
-    asked.update(late[0].asked.values())
+    for network in ({"type": "x"}, {"type": "x", "master": "eth1"}):
+        netconf.parse(network, {}, nodefile.NodeFile(), strict=True, engine_parser=options)
+        asked.update(late[-1].asked.values())
     silent = {"host", "container"}  # asked for only in their dialect
     assert asked | silent == set(NETCONF["properties"])
 
 
+def test_a_key_of_two_engines_is_described_for_each() -> None:
+    words = NETCONF["properties"]["vlan"]["description"]
+    assert words.startswith("With ovs-dpdk: ")
+    assert "With sriov: " in words
+
+
+def test_engines_agree_on_the_values_of_a_key_that_they_share() -> None:
+    known: dict[str, Any] = {}
+    for part in schema.engines().values():
+        for key, value in part["properties"].items():
+            form = {word: v for word, v in value.items() if word not in ("description", "x-origin")}
+            assert known.setdefault(key, form) == form, key
+
+
 def test_the_defaults_that_are_described_are_the_defaults() -> None:
-    conf = netconf.parse(
-        {"type": "x"},
-        {},
-        nodefile.NodeFile(),
-        strict=True,
-        engine_parser=lambda _, getter: ovs_conf.parse_options(getter),
-    )
-    fields = {
-        "cniVersion": conf.cni_version,
-        "sharedDir": conf.shared_dir,
-        "timeout": conf.timeout,
-        "logLevel": conf.log_level,
-        "ipMasq": False,
-        **{key: getattr(conf.options, _field(key)) for key in schema.engines()["ovs-dpdk"]["properties"]},
-    }
-    described = {key: value["default"] for key, value in NETCONF["properties"].items() if "default" in value}
-    assert {key: fields[key] for key in described} == described
+    for network, engine in ({"type": "x"}, "ovs-dpdk"), ({"type": "x", "master": "eth1"}, "sriov"):
+        conf = netconf.parse(
+            network, {}, nodefile.NodeFile(), strict=True, engine_parser=lambda name, g: PARSERS[name](g)
+        )
+        part = schema.engines()[engine]["properties"]
+        fields = {
+            "cniVersion": conf.cni_version,
+            "sharedDir": conf.shared_dir,
+            "timeout": conf.timeout,
+            "logLevel": conf.log_level,
+            "ipMasq": False,
+            **{key: getattr(conf.options, FIELDS.get(key, _field(key)), None) for key in part},
+        }
+        keys = {**{k: v for k, v in NETCONF["properties"].items() if "x-group" in v}, **part}
+        described = {key: value["default"] for key, value in keys.items() if "default" in value}
+        assert {key: fields[key] for key in described} == described
     own = {"stateDir": nodefile.STATE_DIR, "linkDir": nodefile.LINK_DIR, "kubeletDir": nodefile.KUBELET_DIR}
     assert {key: NODE_FILE["properties"][key]["default"] for key in own} == own
 
@@ -154,6 +174,14 @@ def test_json_paths_are_those_of_the_parser() -> None:
     problems = Problems()
     fold({"a b": 1, "a": 2}, "$", problems)
     assert Getter([fold({"a": 2}, "$", problems)], problems).find("a")[0] == "$.a"
+
+
+def test_the_reference_has_an_index_of_every_key() -> None:
+    index = reference.netconf().partition("\n## ")[0]
+    for part in schema.engines().values():
+        assert all(f"[`{key}`](#{key.lower()}" in index for key in part["properties"])
+    assert "[`vlan`](#vlan), " in index
+    assert "[`vlan`](#vlan-1), " in index
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from cni_userspace.attach.store import Key
 from cni_userspace.node import svg, topology
+from cni_userspace.node.devices import Device
+from cni_userspace.node.view import Attachment, View
 from tests.support.picture import CHAIN, plug
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -63,6 +66,64 @@ def test_nothing_in_the_picture_stands_outside_of_it() -> None:
 def test_any_name_makes_a_whole_picture(name: str) -> None:
     bridge = replace(CHAIN.bridges[0], name=name, plugs=(plug(name, 1, name, name),), wires=())
     assert any(name[:3] in told for told in words(svg.render(topology.Drawn(bridges=(bridge,)))))
+
+
+PFS = topology.Drawn(
+    bridges=(),
+    pfs=(
+        topology.Pf(
+            name="enp1s0",
+            pci="0000:01:00.0",
+            vfs=7,
+            plugs=(
+                plug("0000:01:10.0", 0, "lab/ips", "net1", kind="igbvf", link="up", vlan="7"),
+                plug("0000:01:10.4", 2, "lab/waf", "net1", kind="vfio-pci", link="bound"),
+                plug("0000:01:10.6", 3, "lab/old", "net1", kind="gone", link="gone", up=False),
+            ),
+        ),
+        topology.Pf(
+            name="enp2s0",
+            pci="0000:02:00.0",
+            vfs=0,
+            plugs=(plug("0000:02:00.0", None, "lab/fw", "net0", kind="igb", link="no-carrier", up=False),),
+        ),
+    ),
+)
+
+
+def test_vfs_and_whole_pfs_stand_below_their_pf() -> None:
+    assert list(topology.text(PFS)) == [
+        "SR-IOV",
+        "├─ enp1s0  0000:01:00.0  3 of 7 VFs attached",
+        "│  ├─ 0000:01:10.0  0  lab/ips net1  up, igbvf        VLAN 7",
+        "│  ├─ 0000:01:10.4  2  lab/waf net1  bound, vfio-pci",
+        "│  └─ 0000:01:10.6  3  lab/old net1  gone",
+        "└─ enp2s0  0000:02:00.0",
+        "   └─ 0000:02:00.0    lab/fw net0  no-carrier, igb",
+    ]
+
+
+def test_the_picture_has_the_pfs_beside_the_bridges() -> None:
+    told = words(svg.render(replace(CHAIN, pfs=PFS.pfs)))
+    for pf in PFS.pfs:
+        assert {
+            pf.name,
+            f"PF {pf.pci}",
+            *(p.port for p in pf.plugs),
+            *(p.container for p in pf.plugs),
+        } <= set(told)
+    assert {"igbvf, VLAN 7", "vfio-pci"} <= set(told)
+
+
+def test_attachments_stand_below_the_pf_that_their_device_has() -> None:
+    key = Key(network="fast", container_id="c1", ifname="net1")
+    devices = [
+        Device(pci=f"0000:fe:10.{n}", pf="0000:fe:00.0", vf=n, mode="kernel", driver="igbvf", link=link)
+        for n, link in ((1, "gone"), (0, "up"))
+    ]
+    (pf,) = topology.draw(View(attachments=tuple(Attachment(key=key, device=d) for d in devices))).pfs
+    assert (pf.pci, pf.name, pf.vfs) == ("0000:fe:00.0", "", 0)
+    assert [(p.number, p.kind, p.up) for p in pf.plugs] == [(0, "igbvf", True), (1, "gone", False)]
 
 
 def test_nothing_is_a_picture_too() -> None:

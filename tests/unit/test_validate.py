@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from cni_userspace import schema
-from cni_userspace.cni.nodefile import NodeFile
+from cni_userspace.cni.nodefile import Allow, NodeFile
 from cni_userspace.node import cli, validate
 
-EXAMPLES = sorted((Path(schema.HERE).parent / "netconf-examples").glob("*.json"))
+FOLDER = Path(schema.HERE).parent / "netconf-examples"
+EXAMPLES = sorted([*FOLDER.glob("*.json"), *FOLDER.glob("*.yaml")])
 GOOD = {"cniVersion": "1.0.0", "name": "n", "type": "userspace", "vlan": 7}
 BAD = {**GOOD, "vlna": 7}
 
@@ -43,8 +44,15 @@ def test_each_example_is_valid(file: Path) -> None:
     assert [v.mistakes for v in validate.judge_file(str(file), NodeFile()) if v.network] == [()]
 
 
-def test_there_are_examples() -> None:
+def test_there_are_examples_each_with_its_words() -> None:
     assert len(EXAMPLES) >= 8
+    words = (FOLDER / "README.md").read_text()
+    assert [file.name for file in FOLDER.iterdir() if f"({file.name})" not in words] == ["README.md"]
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("sriov*")), ids=lambda file: file.name)
+def test_the_examples_of_sriov_are_sriovs(file: Path) -> None:
+    assert [verdict.engine for verdict in validate.judge_file(str(file), NodeFile())] == ["sriov"]
 
 
 def test_a_netconf_is_judged(tmp_path: Path) -> None:
@@ -69,6 +77,49 @@ def test_a_definition_lends_its_name_as_multus_does(tmp_path: Path) -> None:
     plugins = {"cniVersion": "1.0.0", "plugins": [{"type": "userspace"}]}
     (verdict,) = judged(tmp_path, definition("net-b", plugins))
     assert (verdict.network, verdict.mistakes) == ("net-b", ())
+
+
+def test_a_network_that_declares_the_device_capability_gets_its_device_at_add(tmp_path: Path) -> None:
+    network = {"cniVersion": "1.1.0", "name": "n", "type": "userspace", "engine": "sriov", "vlan": 7}
+    (verdict,) = judged(tmp_path, {**network, "capabilities": {"deviceID": True}})
+    assert verdict.mistakes == ()
+    assert "puts in" in verdict.notes[0]
+    (verdict,) = judged(tmp_path, network)
+    assert "$.deviceID: missing" in verdict.mistakes[0]
+
+
+def test_a_definition_of_a_resource_gets_its_device_from_multus(tmp_path: Path) -> None:
+    config = {"cniVersion": "1.0.0", "type": "userspace", "engine": "sriov", "vlan": 7}
+    (alone,) = judged(tmp_path, definition("net-a", config))
+    assert alone.mistakes[0].startswith("$.deviceID: missing; ")
+    whole = definition("net-a", config)
+    whole["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/resourceName": "example.com/vfs"}
+    (verdict,) = judged(tmp_path, whole)
+    assert (verdict.engine, verdict.mistakes) == ("sriov", ())
+    assert "the resource example.com/vfs" in verdict.notes[0]
+
+
+def test_sriovs_own_type_is_judged_and_the_link_is_told(tmp_path: Path) -> None:
+    plugins = [{"type": "sriov", "master": "eth1"}, {"type": "sriov", "bridge": "br0"}, {"type": "tuning"}]
+    good, bad = judged(tmp_path, {"cniVersion": "1.0.0", "name": "l", "plugins": plugins})
+    assert (good.engine, good.mistakes) == ("sriov", ())
+    assert "is a link to it" in good.notes[0]
+    assert "$.bridge: is a key of the engine ovs-dpdk, and this network's engine is sriov" in bad.mistakes
+
+
+def test_that_add_alone_can_bound_the_pf_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(json.dumps({**GOOD, "master": "eth1"}))
+    bounded, free = (
+        validate.judge_file(str(tmp_path / "file"), NodeFile(path="/node", allow=allow))
+        for allow in (Allow(), None)
+    )
+    assert "`allow.pfs`" in bounded[0].notes[0]
+    assert free[0].notes == ()
+
+
+def test_a_device_that_is_bound_during_add_is_told(tmp_path: Path) -> None:
+    (verdict,) = judged(tmp_path, {**GOOD, "master": "eth1", "dpdk": True})
+    assert "too late for the kubelet" in verdict.notes[0]
 
 
 def test_every_document_of_a_yaml_file_is_looked_at(tmp_path: Path) -> None:
@@ -154,6 +205,21 @@ def test_it_says_when_nothing_bounds_the_node(
     (tmp_path / "n.json").write_text(json.dumps(GOOD))
     assert validate.run([str(tmp_path / "n.json")]) == 0
     assert words in capsys.readouterr().out
+
+
+def test_a_node_file_that_is_there_and_cannot_be_read_is_not_called_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(os.environ["USERSPACE_CNI_CONF"])
+    (tmp_path / "n.json").write_text(json.dumps(GOOD))
+    file.symlink_to("nothing")
+    assert cli.main(["validate", str(tmp_path / "n.json")]) == 0
+    assert f"The node file {file} is a link to nothing" in capsys.readouterr().out
+    file.unlink()
+    file.mkdir()
+    assert cli.main(["validate", str(tmp_path / "n.json")]) == 1
+    said = capsys.readouterr()
+    assert (said.out, f"{file}: is no regular file" in said.err) == ("", True)
 
 
 def test_json_output_keeps_its_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

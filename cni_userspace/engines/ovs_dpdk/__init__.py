@@ -11,9 +11,11 @@ makes it (container mode "client").
 
 from __future__ import annotations
 
+STEP_SECONDS = 10  # for the switch's part of a DEL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from cni_userspace.attach.engine import Attached, Marked
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from cni_userspace.cni.netconf import NetConf
     from cni_userspace.cni.nodefile import NodeFile
     from cni_userspace.cni.request import Request
+    from cni_userspace.cni.result import Result
     from cni_userspace.engines.ovs_dpdk.conf import OvsConf
     from cni_userspace.engines.ovs_dpdk.planning import Plan
     from cni_userspace.host.deadline import Deadline
@@ -48,18 +51,24 @@ def plan(
     return planning.plan(request, conf, node, facts)
 
 
-def attach(plan: Plan, undo: Undo, deadline: Deadline, addresses: Sequence[str]) -> Attached:
-    """Make directory, flows, port and socket."""
+def attach(plan: Plan, undo: Undo, deadline: Deadline, assign: Callable[[], Result]) -> Attached:
+    """Make directory, flows, port and socket; flows may need the addresses."""
     from cni_userspace.engines.ovs_dpdk.make import attach as do
 
-    return do(plan, undo, deadline, addresses)
+    addresses = tuple(ip.address for ip in assign().ips)
+    return do(plan, undo, deadline.within(plan.timeout), addresses)
 
 
-def detach(plan: Mapping[str, Any], key: Key, deadline: Deadline) -> list[str]:
-    """Remove port and socket."""
+def detach(
+    plan: Mapping[str, Any],
+    key: Key,
+    deadline: Deadline,
+    release: Callable[[], list[str]],
+) -> list[str]:
+    """Remove port and socket; then nobody can use the addresses any more."""
     from cni_userspace.engines.ovs_dpdk.remove import detach as do
 
-    return do(plan, key, deadline)
+    return do(plan, key, deadline.within(STEP_SECONDS)) + release()
 
 
 def clean_directory(plan: Mapping[str, Any], *, last: bool) -> list[str]:
@@ -83,9 +92,9 @@ def status(conf: NetConf, node: NodeFile, deadline: Deadline) -> None:
     do(conf, node, deadline)
 
 
-def place(conf: NetConf) -> str:
+def place(conf: NetConf, node: NodeFile) -> str:  # noqa: ARG001  the contract's; others keep marks by the node
     """Return the database's address."""
-    return conf.options.socket_file  # type: ignore[attr-defined,no-any-return]  # OvsConf by contract
+    return getattr(conf.options, "socket_file", "")  # another engine's options have none
 
 
 def marked(place: str, deadline: Deadline) -> list[Marked]:

@@ -28,7 +28,6 @@ RARE = (  # options that the plan takes over as they are
     *("vlan_mode", "cvlans", "protected", "ingress_policing", "egress_shaping", "tx_retries_max"),
     *("external_ids", "ovn_port", "anti_spoofing", "wiring", "segment", "peer_port"),
 )
-POD_ARGS = {"K8S_POD_NAMESPACE": "namespace", "K8S_POD_NAME": "name", "K8S_POD_UID": "uid"}
 
 
 class Facts(Value):
@@ -93,6 +92,7 @@ class Plan(Value):
     netns_id: str
     pod: Mapping[str, str]
     attempt: str
+    timeout: int  # seconds that ADD may wait for the switch
 
     def as_dict(self) -> dict[str, object]:
         """Return the plan in the record's form."""
@@ -123,11 +123,6 @@ class Plan(Value):
     def socketfile(self) -> str:
         """Return the socket's name in the container's directory."""
         return self.socket_name
-
-
-def pod_of(args: Mapping[str, str]) -> dict[str, str]:
-    """Return the pod that CNI_ARGS name, {} outside Kubernetes."""
-    return {name: args[key] for key, name in POD_ARGS.items() if args.get(key)}
 
 
 def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
@@ -197,8 +192,9 @@ def plan(request: Request, conf: NetConf, node: NodeFile, facts: Facts) -> Plan:
         **{name: getattr(options, name) for name in RARE},
         netns=request.netns,
         netns_id=facts.netns_id,
-        pod=pod_of(request.args),
+        pod=request.pod,
         attempt=facts.attempt,
+        timeout=conf.timeout,
     )
 
 
