@@ -13,6 +13,7 @@ from tests.support.guest import initramfs, run
 from tests.support.need import find
 
 SECONDS = 900.0
+TESTS, API_TESTS = "tests/sriov", "test_arm.py"
 FAILED = 70  # none of pytest's exit codes
 
 
@@ -28,10 +29,17 @@ def main(arguments: list[str]) -> int:
     try:
         if options.shell:
             return run.run(rest, options.deadline, env, api=options.api)
-        return run.run(_pytest(rest), options.deadline, env, api=options.api or _has_api())
+        paths = [a for a in rest if os.path.exists(a.split("::")[0])] or [TESTS]
+        api = options.api or (_want_api(paths) and _has_api())
+        return run.run(_pytest(rest, paths), options.deadline, env, api=api)
     except (run.GuestError, RigError, initramfs.NoKernelError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a person reads it
         return FAILED
+
+
+def _want_api(paths: list[str]) -> bool:
+    """Tell whether tests that use a Kubernetes API may be among these."""
+    return any(os.path.isdir(path) or API_TESTS in path for path in paths)
 
 
 def _has_api() -> bool:
@@ -40,12 +48,11 @@ def _has_api() -> bool:
     return built and find("etcd") is not None and find("openssl") is not None
 
 
-def _pytest(arguments: list[str]) -> list[str]:
-    """Return the command line; where no argument is a path, all tests are meant."""
-    paths = [a for a in arguments if os.path.exists(a.split("::")[0])]
+def _pytest(arguments: list[str], paths: list[str]) -> list[str]:
+    """Return the command line, with the paths where they are not among the arguments."""
     colour = ["--color=yes"] if sys.stdout.isatty() else []
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *colour]
-    return [*command, *([] if paths else ["tests/sriov"]), *arguments]
+    return [*command, *(path for path in paths if path not in arguments), *arguments]
 
 
 if __name__ == "__main__":
