@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOT_RUN = {
     "README.md": 2,
     "CONTRIBUTING.md": 4,
-    "docs/explanation/performance.md": 2,
+    "docs/explanation/performance.md": 3,
     "docs/how-to/chain-network-functions.md": 2,
     "docs/how-to/node-executable.md": 2,
     "docs/tutorial/first-attachment.md": 1,
