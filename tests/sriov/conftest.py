@@ -14,6 +14,7 @@ import pytest
 
 from tests.sriov.steps import Steps
 from tests.support import guest
+from tests.support.guest import shares
 from tests.support.guest.home import difference, picture
 from tests.support.guest.nic import Device, Pf, Vf
 from tests.support.plugin import Plugin
@@ -33,6 +34,13 @@ VFS = 4
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave the tests out elsewhere."""
     return None if guest.inside() or collection_path.is_dir() else True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep this guest's share."""
+    mine = shares.ours([str(item.path) for item in items])
+    items[:] = [item for item, keep in zip(items, mine, strict=True) if keep]
 
 
 def pytest_report_header() -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.guest.run import GuestError, Run, job
+from tests.support.child import wait_for
+from tests.support.guest.run import GuestError, Run, script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 
 
-def run(directory: Path, script: str, seconds: float = SECONDS) -> int:
-    script = f"cd {directory}; exec 3>status; {script}"
-    return Run(["bash", "-c", script], str(directory)).result(seconds)
+def run(directory: Path, guest: str, seconds: float = SECONDS, *, live: bool = True) -> int:
+    command = ["bash", "-c", f"cd {directory}; exec 3>status; {guest}"]
+    with Run(command, str(directory), live=live) as one:
+        wait_for("end", lambda: one.ended(seconds), 2 * SECONDS, proof=one.output)
+        return one.status()
 
 
 @pytest.mark.parametrize("status", [0, 1, 137])
@@ -25,9 +28,12 @@ def test_the_told_status_is_the_answer(tmp_path: Path, status: int) -> None:
     assert run(tmp_path, f"echo ready >&3; echo status {status} >&3") == status
 
 
-def test_the_output_comes_out(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    run(tmp_path, r"printf 'a\377b\n'; echo status 0 >&3")
-    assert capfdbinary.readouterr().out == b"a\xffb\n"
+@pytest.mark.parametrize("live", [True, False])
+def test_the_output_comes_out(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], *, live: bool
+) -> None:
+    run(tmp_path, r"printf 'a\303\244b\n'; echo status 0 >&3", live=live)
+    assert capfdbinary.readouterr().out == "aäb\n".encode()
 
 
 def test_a_guest_that_ends_without_a_word_has_failed_and_its_console_is_shown(tmp_path: Path) -> None:
@@ -43,6 +49,6 @@ def test_a_guest_that_hangs_is_killed_at_the_deadline(tmp_path: Path) -> None:
 
 
 def test_the_job_keeps_the_words_of_the_command_and_of_the_environment() -> None:
-    text = job(["echo", "two words", "$HOME"], {"A": "it's"})
+    text = script(["echo", "two words", "$HOME"], {"A": "it's"})
     assert "exec echo 'two words' '$HOME'\n" in text
     assert """export A='it'"'"'s'\n""" in text

@@ -13,6 +13,8 @@ import os
 FIRST_PF, SECOND_PF = "0000:01:00.0", "0000:02:00.0"
 SHARING_A_GROUP = ("0000:04:01.0", "0000:04:02.0")
 SIGN = "/run/sriov-guest"
+SHARE = "USERSPACE_TESTS_SHARE"  # "0/2": the first half of the tests is this guest's
+API_TESTS = "test_arm.py"  # the first guest's, all of them: it alone has a Kubernetes API
 
 
 def inside() -> bool:

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 
-from tests.support import gotools
+from tests.support import gotools, guest
 from tests.support.child import RigError
-from tests.support.guest import initramfs, run
+from tests.support.guest import initramfs, run, shares
 from tests.support.need import find
 
-SECONDS = 900.0
-TESTS, API_TESTS = "tests/sriov", "test_arm.py"
+SECONDS = 1800.0
+GUESTS = 2  # each is one busy processor
+TESTS = "tests/sriov"
 FAILED = 70  # none of pytest's exit codes
 
 
@@ -23,23 +24,38 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--deadline", type=float, default=SECONDS, metavar="SECONDS")
     parser.add_argument("--shell", action="store_true", help="run a command instead of pytest")
     parser.add_argument("--api", action="store_true", help="with a Kubernetes API, as the tests have it")
+    parser.add_argument("--guests", type=int, default=0, metavar="N", help="share the tests between so many")
     options, rest = parser.parse_known_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     env = {name: os.environ[name] for name in run.PASSED_ON if name in os.environ}
     try:
         if options.shell:
             return run.run(rest, options.deadline, env, api=options.api)
-        paths = [a for a in rest if os.path.exists(a.split("::")[0])] or [TESTS]
-        api = options.api or (_want_api(paths) and _has_api())
-        return run.run(_pytest(rest, paths), options.deadline, env, api=api)
+        paths = [a for a in rest if os.path.exists(a.split("::")[0])]
+        whole = not paths and "-k" not in rest
+        guests = options.guests or (min(GUESTS, os.cpu_count() or 1) if whole else 1)
+        api = options.api or (_want_api(paths or [TESTS]) and _has_api())
+        return _tests(_pytest(rest, paths or [TESTS]), env, guests, options.deadline, api=api)
     except (run.GuestError, RigError, initramfs.NoKernelError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a person reads it
         return FAILED
 
 
+def _tests(command: list[str], env: dict[str, str], guests: int, seconds: float, *, api: bool) -> int:
+    """Share the tests between guests; only the first one has the API, and shows its output as it comes."""
+    jobs = [
+        run.Job(command=command, env={**env, guest.SHARE: f"{n}/{guests}"}, api=api and n == 0, live=n == 0)
+        for n in range(guests)
+    ]
+    results = run.run_all(jobs, seconds)
+    if guests > 1:
+        print(shares.closing([output for _, output in results]), flush=True)  # noqa: T201
+    return shares.code([code for code, _ in results])
+
+
 def _want_api(paths: list[str]) -> bool:
     """Tell whether tests that use a Kubernetes API may be among these."""
-    return any(os.path.isdir(path) or API_TESTS in path for path in paths)
+    return any(os.path.isdir(path) or guest.API_TESTS in path for path in paths)
 
 
 def _has_api() -> bool:
