@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 MAC = "02:00:00:00:00:07"
 ADDRESS = "10.9.0.5/24"
 VLAN, MTU = 5, 1400
-KINDS = ("sendto", "rename", "unlink")
-IN_CONTAINER = {  # linux/rtnetlink.h, linux/if_link.h: the message's kind; the attribute's length, kind, value
+KINDS = ("sendto", "rename")
+IN_CONTAINER = {  # linux/if_link.h: the kind of message; the attribute with its length, kind, value
     "mtu": ("nlmsg_type=0x13", r"\x08\x00\x04\x00\x78\x05"),
-    "address": ("nlmsg_type=0x14", r"\x08\x00\x02\x00\x0a\x09\x00\x05"),
     "home": ("nlmsg_type=0x13", r"\x08\x00\x1c\x00"),
 }
 
@@ -60,10 +59,8 @@ class Steps:
         self.sets_vlan = _where(add, "RTM_SETLINK", "IFLA_VF_VLAN")
         self.moves = _where(add, "RTM_SETLINK", "IFLA_NET_NS_FD")
         self.sets_mtu = _where(add, *IN_CONTAINER["mtu"])
-        self.addresses = _where(add, *IN_CONTAINER["address"])
         self.records_the_end = _where(add[::-1], "/attachments/")
         self.goes_home = _where(delete[::-1], *IN_CONTAINER["home"])
-        self.forgets = _where(delete, "/devices/", 'allocation.json"')
 
 
 def _where(points: list[Point], *words: str) -> Point:
